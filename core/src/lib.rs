@@ -1,0 +1,12 @@
+//! Stayline keeps long agent runs on the line.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod error;
+pub mod protocol;
+pub mod session;
+pub mod settings;
+pub mod store;
+
+pub use error::Error;
+pub use settings::Settings;

@@ -1,0 +1,2 @@
+//! One session.
+pub mod records;

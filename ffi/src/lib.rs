@@ -1,0 +1,1 @@
+//! The C ABI of Stayline. It has no functions yet; the core comes first.
