@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod coordinator;
 pub mod error;
 pub mod protocol;
 pub mod session;
 pub mod settings;
 pub mod store;
+pub mod wake;
 
 pub use error::Error;
 pub use settings::Settings;

@@ -1,2 +1,4 @@
-//! A store that fails on request, for tests: `fail_next_commit` of the scenario format, and the
-//! poison rows of one session.
+//! A store that fails on request, for tests.
+/// The handle.
+#[derive(Clone, Debug, Default)]
+pub struct Faults(());
