@@ -98,7 +98,6 @@ impl Feed {
     }
 }
 
-
 /// Payloads pass through as they came, so a frame may have line breaks between its tokens; each
 /// line is a data line of its own, and the reader joins them again.
 fn write_event(chunk: &mut String, epoch: &str, id: u64, frame: &str) {

@@ -196,8 +196,7 @@ fn bind(
 }
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket =
-        if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // A restarted server takes its port back although old connections linger.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
