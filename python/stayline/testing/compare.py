@@ -25,7 +25,7 @@ def difference(path: str, actual: Any, expected: Any) -> str | None:
     if isinstance(expected, list) and isinstance(actual, list):
         if len(actual) != len(expected):
             return f"{path} is {show(actual)}, expected {show(expected)}"
-        for index, (item, wanted) in enumerate(zip(actual, expected)):
+        for index, (item, wanted) in enumerate(zip(actual, expected, strict=True)):
             found = difference(f"{path}[{index}]", item, wanted)
             if found is not None:
                 return found
@@ -40,7 +40,7 @@ def told_difference(actual: list[Any], expected: list[Any]) -> str | None:
     whole = f"list is {show(actual)}, expected {show(expected)}"
     if len(actual) != len(expected):
         return whole
-    for item, wanted in zip(actual, expected):
+    for item, wanted in zip(actual, expected, strict=True):
         if isinstance(wanted, str):
             name = next(iter(item)) if isinstance(item, dict) else item
             fits = name == wanted

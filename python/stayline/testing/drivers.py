@@ -7,11 +7,14 @@ speaks to any program in any language; the driver for this module itself is in `
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from .vocabulary import ERRORS
 
 __all__ = ["Driver", "DriverBroken", "OperationError", "ProcessDriver", "open_driver"]
 
@@ -44,8 +47,9 @@ class Driver(ABC):
     def reset(self) -> None:
         """Drops everything of the scenario before, whatever state that left."""
 
+    @abstractmethod
     def close(self) -> None:
-        """The last call."""
+        """The last call: gives back what the driver holds."""
 
 
 class ProcessDriver(Driver):
@@ -63,7 +67,10 @@ class ProcessDriver(Driver):
         answer = self._exchange(json.dumps(request, separators=(",", ":")), operation)
         if "error" in answer:
             error = dict(answer["error"])
-            name = str(error.pop("name", "Panic"))
+            name = str(error.pop("name", None))
+            if name not in ERRORS:
+                # One of the driver's own: it does not know the operation, or got it wrong.
+                raise DriverBroken(f"{operation}: {name}: {error.pop('message', '')}")
             raise OperationError(name, str(error.pop("message", "")), error)
         if "ok" not in answer:
             raise DriverBroken(f"the driver answered {operation} with neither ok nor error")
@@ -109,11 +116,9 @@ class ProcessDriver(Driver):
             code = process.wait()
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
-                    try:
+                    # What was still to be written has nobody to read it.
+                    with contextlib.suppress(OSError):
                         pipe.close()
-                    except OSError:
-                        # What was still to be written has nobody to read it.
-                        pass
             what = f"{what} (exit code {code})"
         return DriverBroken(what)
 

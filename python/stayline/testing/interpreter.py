@@ -6,6 +6,7 @@ expectations in files of those names, time in `timeline`, the network in `networ
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Mapping
@@ -57,11 +58,9 @@ def run(scenario: Scenario, driver: Driver, store: str = "memory") -> Result:
         except DriverBroken as error:
             failure = str(error)
         finally:
-            try:
+            # A broken one was told above, or will be by the next scenario.
+            with contextlib.suppress(DriverBroken):
                 driver.reset()
-            except DriverBroken:
-                # Told above, or by the next scenario.
-                pass
     return Result(scenario.name, scenario.file, "FAIL" if failure else "ok", failure or "")
 
 
@@ -88,7 +87,10 @@ def _run(world: World) -> str | None:
     if scenario.error is not None:
         return f"settings: they are accepted, expected {scenario.error['name']}"
     for step in scenario.steps:
-        failure = _run_step(world, step)
+        try:
+            failure = _run_step(world, step)
+        except DriverBroken as error:
+            failure = str(error)
         if failure is not None:
             return f"{step.place}: {failure}"
     return None
@@ -104,8 +106,6 @@ def _run_step(world: World, step: Step) -> str | None:
         result = actions.perform(world, step)
     except OperationError as error:
         return _error_difference(step, error)
-    except DriverBroken as error:
-        raise DriverBroken(f"{step.place}: {error}") from None
     if step.error is not None:
         return f"it succeeded, expected {step.error}"
     if step.returns is MISSING:
