@@ -7,6 +7,7 @@ pub mod protocol;
 pub mod session;
 pub mod settings;
 pub mod store;
+pub mod wrapper;
 
 pub use error::Error;
 pub use settings::Settings;
