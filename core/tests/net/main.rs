@@ -7,7 +7,9 @@
 mod access;
 mod ingest;
 mod links;
+mod proxy;
 mod refusals;
 mod rest;
 mod stream;
 mod support;
+mod wrapper;

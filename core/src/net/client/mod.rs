@@ -126,8 +126,11 @@ impl Wrapper {
         let runtime = runtime::handle()?;
         let clock = Clock::new();
         let mut machine = Machine::new(settings.clone(), seed()?)?;
-        machine.set_retry_first(retry_first);
-        machine.open(&execution_id, clock.now())?;
+        if retry_first {
+            machine.open_retrying(&execution_id, clock.now())?;
+        } else {
+            machine.open(&execution_id, clock.now())?;
+        }
         let shared = Shared::new(machine, settings, clock);
         shared.settle(shared.lock());
         runtime.spawn(drive::drive(Arc::clone(&shared), address));
