@@ -81,7 +81,8 @@ pub struct Disk {
     is_dark: bool,
     calls: u64,
     is_full: bool,
-    next_sync_fails: bool,
+    /// Syncs until one fails; `None`: none does.
+    syncs_left: Option<u64>,
     power_cycles: u64,
 }
 
@@ -115,9 +116,10 @@ impl Disk {
         self.is_full = is_full;
     }
 
-    /// The next sync fails, and what it should have written is never tried again.
-    pub fn fail_next_sync(&mut self) {
-        self.next_sync_fails = true;
+    /// After this many further syncs one fails, and what it should have written is forgotten, as
+    /// if it had been.
+    pub fn fail_sync_after(&mut self, syncs: u64) {
+        self.syncs_left = Some(syncs);
     }
 
     /// Cuts the power if it is not off yet, and turns it on again: only survivors are there.
@@ -238,10 +240,12 @@ impl Disk {
     /// Syncs a file, and the names if it is one that was made since they were.
     pub(crate) fn sync(&mut self, inode: usize, names_too: bool) -> Result<(), Refused> {
         self.change()?;
-        if std::mem::take(&mut self.next_sync_fails) {
+        let left = self.syncs_left.take();
+        if left == Some(0) {
             self.inodes[inode].dirty.clear();
             return Err(Refused::SyncFailed);
         }
+        self.syncs_left = left.map(|left| left - 1);
         self.inodes[inode].sync();
         if names_too {
             self.durable_names.clone_from(&self.names);
@@ -305,7 +309,7 @@ mod tests {
         let file = disk.create(Some("a")).unwrap();
         disk.sync(file, true).unwrap();
         disk.write(file, 0, b"lost").unwrap();
-        disk.fail_next_sync();
+        disk.fail_sync_after(0);
         assert_eq!(disk.sync(file, true), Err(Refused::SyncFailed));
         disk.sync(file, true).unwrap();
         disk.power_cycle(Survivors::SyncedOnly, &mut Random::new(1));
