@@ -11,11 +11,14 @@
 
 pub mod faults;
 pub mod memory;
+mod open;
+mod page;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
 use std::sync::Arc;
 
+pub use self::open::{open, open_read_only};
 use crate::Error;
 use crate::protocol::Filter;
 use crate::session::records::{
@@ -44,7 +47,8 @@ pub struct SessionChanges {
     /// Rows to insert or replace, in this order. (A terminal transition followed by a start
     /// within one batch must not trip over the unique index on the way.)
     pub executions: Vec<ExecutionRecord>,
-    /// Rows to append.
+    /// Rows to append, each of an execution that is stored or in `executions`. Their ids rise,
+    /// beyond all that the session had, up to `record.last_event_id` (R33).
     pub events: Vec<EventRecord>,
     /// The session goes wholly, with executions and events; notifications stay (R19a). When the
     /// batch also holds a `record`, the deletion comes first and a new session follows.
@@ -66,7 +70,8 @@ pub enum NotificationChange {
 /// One commit.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
-    /// Unique; written with the batch.
+    /// Unique; written with the batch. A batch that is given again, after an outcome that turned
+    /// out to be lost, may keep it.
     pub commit_id: u64,
     /// The coordinator's time, written with the batch; time never goes back behind it (R18c).
     pub time: Millis,
@@ -115,7 +120,8 @@ pub trait Store: Send {
         execution_id: &str,
     ) -> Result<Option<ExecutionRecord>, Error>;
 
-    /// All sessions that have an active execution (recovery, R17, R23).
+    /// All sessions that have an active execution, in the order of their making (recovery, R17,
+    /// R23).
     fn active_sessions(&mut self) -> Result<Vec<StoredSession>, Error>;
 
     /// Keeps a batch. `Ok` lists the sessions that could not be written; all others are kept
@@ -142,7 +148,9 @@ pub trait Store: Send {
     fn oldest_event(&mut self) -> Result<Option<Millis>, Error>;
 
     /// Deletes at most `limit` events that were stored before `before` (exclusive), the oldest
-    /// first, in one small transaction; how many went (R19).
+    /// first, in one small transaction; how many went (R19). The log is in the order of commit,
+    /// and coordinator time never goes back (R18c), so the first one that is not old ends it.
+    /// Their ids are not used again.
     fn prune_events(&mut self, before: Millis, limit: usize) -> Result<usize, Error>;
 
     /// The next notification to deliver at `now`: the oldest of its session that is not parked,
@@ -163,6 +171,35 @@ pub trait Store: Send {
     fn is_immediate(&self) -> bool {
         false
     }
+
+    /// Records under which URL the owner of this store serves, so that whoever finds it in use
+    /// can be told ([`Error::StoreInUse`]); `None`: it does not (any more). A store that has no
+    /// owners ignores it.
+    fn set_owner_url(&mut self, url: Option<&str>) -> Result<(), Error> {
+        let _ = url;
+        Ok(())
+    }
+}
+
+/// A store opened for reading only, beside its owner or without one. It recovers nothing, acts
+/// on no deadline and writes nothing.
+pub trait ReadOnlyStore: Send + Sync {
+    /// A new reader.
+    fn reader(&self) -> Result<Box<dyn Reader>, Error>;
+
+    /// The coordinator that owns the store now, if one does.
+    fn owner(&self) -> Option<Owner>;
+}
+
+/// The coordinator that owns a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// Its process.
+    pub pid: u32,
+    /// Since when, ms of wall time.
+    pub since: Millis,
+    /// Where it serves, if it does.
+    pub url: Option<String>,
 }
 
 /// One row of `Reader::sessions`.
@@ -170,7 +207,7 @@ pub trait Store: Send {
 pub struct SessionSummary {
     /// The row.
     pub record: SessionRecord,
-    /// The active execution, or else the newest one.
+    /// The active execution, or else the one started last.
     pub latest: Option<ExecutionRecord>,
 }
 
@@ -211,8 +248,10 @@ pub trait Reader: Send {
     fn log_bounds(&mut self, session_id: &str) -> Result<Option<LogBounds>, Error>;
 
     /// Events that pass the filter, in the order of their ids. Stops at the filter's limit, or
-    /// once `max_bytes` of `data` are exceeded; at least one event where there is one (R36).
-    /// Also stops after looking at a bounded number of rows that do not pass.
+    /// before `max_bytes` of `data` would be exceeded; at least one event where there is one
+    /// (R36). Also stops after looking at a bounded number of rows that do not pass; a filter by
+    /// execution looks only between the first and the last event of those it names (R37). A
+    /// session that is not known has no events.
     fn events(
         &mut self,
         session_id: &str,
@@ -232,8 +271,33 @@ pub trait Reader: Send {
 pub struct EventPage {
     /// What passed the filter.
     pub events: Vec<Arc<EventRecord>>,
-    /// Go on with `after` = this.
+    /// Go on with `after` = this: the newest event looked at or known not to pass, so that a
+    /// reader that has come to the end goes on live from here.
     pub next_after: u64,
     /// Whether the end of the log (or the filter's limit) was reached.
     pub end: bool,
+}
+
+/// What a batch says of one session must make sense by itself: the row is there and is the
+/// session's, and the ids of its events rise up to the row's `last_event_id`.
+fn check_batch_entry(changes: &SessionChanges) -> Result<(), FaultKind> {
+    let poison = |text: &str| Err(FaultKind::Poison(text.into()));
+    let Some(record) = &changes.record else {
+        let empty = changes.executions.is_empty() && changes.events.is_empty();
+        return if changes.delete && empty { Ok(()) } else { poison("rows without a session") };
+    };
+    if record.id != changes.session_id {
+        return poison("the row of another session");
+    }
+    let mut previous = 0;
+    for event in &changes.events {
+        if event.id <= previous {
+            return poison("event ids that do not rise");
+        }
+        previous = event.id;
+    }
+    if previous > record.last_event_id {
+        return poison("an event beyond the session's last_event_id");
+    }
+    Ok(())
 }

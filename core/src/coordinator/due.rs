@@ -1,0 +1,183 @@
+//! What is due, and when the next thing will be (R18, R18b, R19).
+//!
+//! Live sessions have their deadlines in memory; all others keep theirs in their row, where the
+//! store finds the due ones. The smallest of the stored ones, of the notifications and of the
+//! log's retention are remembered until a commit changes them.
+
+use std::sync::Arc;
+
+use super::clock::LOST_AFTER_MS;
+use super::engine::Engine;
+use super::shared::Shared;
+use crate::Error;
+use crate::session::Command;
+use crate::settings::Millis;
+use crate::store::Batch;
+
+/// So many due sessions are handled in one commit.
+const DUE_AT_ONCE: usize = 256;
+/// So many events are pruned in one transaction.
+const PRUNE_AT_ONCE: usize = 2_000;
+
+/// Answers of the store that hold until a commit changes them; the outer `None`: ask again.
+#[derive(Debug, Default)]
+pub(super) struct DueCache {
+    stored_wake: Option<Option<Millis>>,
+    oldest_event: Option<Option<Millis>>,
+    notification: Option<Option<Millis>>,
+}
+
+impl DueCache {
+    /// What a commit changes of the answers.
+    pub(super) fn committed(&mut self, batch: &Batch, now: Millis) {
+        for changes in &batch.sessions {
+            // The row may have held the smallest wake-up before.
+            if self.stored_wake.flatten().is_some() || changes.delete {
+                self.stored_wake = None;
+            } else if let Some(wake_at) = changes.record.as_ref().and_then(|row| row.wake_at) {
+                self.stored_wake = self.stored_wake.map(|_| Some(wake_at));
+            }
+            if changes.delete {
+                self.oldest_event = None;
+            } else if !changes.events.is_empty() && self.oldest_event == Some(None) {
+                self.oldest_event = Some(Some(now));
+            }
+        }
+    }
+
+    pub(super) fn forget_notifications(&mut self) {
+        self.notification = None;
+    }
+}
+
+impl Engine {
+    /// The next wake-up: the minimum of all pending deadlines (R18).
+    pub(super) fn next_deadline(&mut self, now: Millis) -> Result<Option<Millis>, Error> {
+        let live = self.deadlines.first().map(|(at, _)| *at);
+        let stored = self.stored_wake()?;
+        let pruning = self.next_pruning()?;
+        let notification = self.next_notification_at(now)?;
+        let next = [live, stored, pruning, notification].into_iter().flatten().min();
+        let retry = self.retry_at.filter(|_| self.has_unkept_closes());
+        let next = [next, retry].into_iter().flatten().min();
+        // While the store fails, what is due waits for the next try.
+        Ok(next.map(|at| self.retry_at.map_or(at, |retry_at| at.max(retry_at))))
+    }
+
+    /// Handles all that is due now. What fails is tried again (R27).
+    pub(super) fn handle_due(&mut self, shared: &Shared) {
+        let now = shared.time.now();
+        if self.retry_at.is_some_and(|retry_at| now < retry_at) {
+            return;
+        }
+        if let Err(error) = self.handle_all_due(shared, now)
+            && !matches!(error, Error::Closed | Error::InvalidArgument { .. })
+        {
+            tracing::error!("what is due could not be handled: {error}");
+            self.retry_at = Some(now + 1_000);
+        }
+    }
+
+    fn handle_all_due(&mut self, shared: &Shared, now: Millis) -> Result<(), Error> {
+        self.store()?;
+        self.retry_at = None;
+        self.give_back_failing_time(shared, now);
+        self.retell_closes(shared);
+        while self.next_deadline(now)?.is_some_and(|at| at <= now) {
+            let mut due: Vec<Arc<str>> = self
+                .deadlines
+                .iter()
+                .take_while(|(at, _)| *at <= now)
+                .take(DUE_AT_ONCE)
+                .map(|(_, session_id)| session_id.clone())
+                .collect();
+            if self.stored_wake()?.is_some_and(|at| at <= now) {
+                let stored = self.store()?.due_sessions(now, DUE_AT_ONCE)?;
+                due.extend(stored.into_iter().filter(|id| !due.contains(id)).collect::<Vec<_>>());
+            }
+            let ticks = due.into_iter().map(|session_id| (session_id, vec![Command::Tick]));
+            if !self.step_all(shared, ticks) {
+                // Tried again after a while (R27).
+                return Ok(());
+            }
+            self.prune(shared, now)?;
+            if self.next_notification_at(now)?.is_some_and(|at| at <= now) {
+                self.handle_due_notifications(shared)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Time in which no commit succeeded counts as lost (R18b), before anything is failed for it.
+    fn give_back_failing_time(&mut self, shared: &Shared, now: Millis) {
+        let Some(since) = self.failing_since else { return };
+        let lost_ms = now - since;
+        if lost_ms > LOST_AFTER_MS {
+            if self.tell_resumed(shared, lost_ms) {
+                self.failing_since = None;
+            }
+        } else if self.retry_at.is_none() {
+            self.failing_since = None;
+        }
+    }
+
+    /// Time was lost: everybody live gets it back before anything that is due is handled.
+    pub(super) fn resumed(&mut self, shared: &Shared, lost_ms: Millis) {
+        tracing::warn!(lost_ms, "the coordinator was away; liveness deadlines are moved");
+        self.tell_resumed(shared, lost_ms);
+    }
+
+    fn tell_resumed(&mut self, shared: &Shared, lost_ms: Millis) -> bool {
+        let live: Vec<Arc<str>> =
+            self.deadlines.iter().map(|(_, session_id)| session_id.clone()).collect();
+        let commands =
+            live.into_iter().map(|session_id| (session_id, vec![Command::Resumed { lost_ms }]));
+        self.step_all(shared, commands)
+    }
+
+    /// Events stored longer ago than the retention go, in small transactions (R19).
+    fn prune(&mut self, shared: &Shared, now: Millis) -> Result<(), Error> {
+        let before = now - shared.settings.event_retention_ms;
+        while self.oldest_event()?.is_some_and(|oldest| oldest < before) {
+            let pruned = self.store()?.prune_events(before, PRUNE_AT_ONCE)?;
+            self.cache.oldest_event = None;
+            if pruned == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn next_pruning(&mut self) -> Result<Option<Millis>, Error> {
+        let retention_ms = self.retention_ms;
+        Ok(self.oldest_event()?.map(|oldest| oldest + retention_ms + 1))
+    }
+
+    fn oldest_event(&mut self) -> Result<Option<Millis>, Error> {
+        if let Some(known) = self.cache.oldest_event {
+            return Ok(known);
+        }
+        let oldest = self.store()?.oldest_event()?;
+        self.cache.oldest_event = Some(oldest);
+        Ok(oldest)
+    }
+
+    fn stored_wake(&mut self) -> Result<Option<Millis>, Error> {
+        if let Some(known) = self.cache.stored_wake {
+            return Ok(known);
+        }
+        let wake = self.store()?.next_wake()?;
+        self.cache.stored_wake = Some(wake);
+        Ok(wake)
+    }
+
+    /// When a notification that is leased or waits becomes available.
+    fn next_notification_at(&mut self, now: Millis) -> Result<Option<Millis>, Error> {
+        if let Some(known) = self.cache.notification {
+            return Ok(known);
+        }
+        let at = self.store()?.next_notification_at(now)?;
+        self.cache.notification = Some(at);
+        Ok(at)
+    }
+}

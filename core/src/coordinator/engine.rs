@@ -1,0 +1,637 @@
+//! The commit loop (R27): requests are applied to working copies of their sessions, all changes
+//! are written in one commit, and only then are the snapshots swapped and answers,
+//! acknowledgements and records let out.
+//!
+//! When a commit fails, the working copies are dropped and nothing has happened: callers get
+//! `StoreError`, acknowledged links with a frame in the step are closed with 1011. When it is not
+//! known whether it was kept, the store is opened anew and asked. When the store refuses the data
+//! of one session, only that session's requests are done again, one by one, so that one poison
+//! row costs one row. That a link is gone is never undone: it is told again until it is kept.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::entry::Entry;
+use super::ids;
+use super::link::Output;
+use super::record::Record;
+use super::shared::{Answer, Request, Shared, Work, unknown_session};
+use super::working::Working;
+use crate::Error;
+use crate::protocol::{BadFrame, RejectCode, close, outgoing};
+use crate::session::{Command, Effect, Session};
+use crate::settings::Millis;
+use crate::store::{
+    Batch, CommitError, FaultKind, NotificationChange, OpenReader, Reader, SessionFault, Store,
+};
+
+/// A step that failed is tried again after this long (R27).
+const RETRY_MS: Millis = 1_000;
+/// How often a version conflict is resolved by loading again before it counts as a failure.
+const CONFLICT_ATTEMPTS: usize = 5;
+
+/// The writer's side of the coordinator. One thread at a time has it, through its lock.
+pub(super) struct Engine {
+    /// `None`: closed, or read-only.
+    store: Option<Box<dyn Store>>,
+    readers: OpenReader,
+    is_read_only: bool,
+    next_commit_id: u64,
+    /// Deadlines of the sessions that are live (R18).
+    pub(super) deadlines: BTreeSet<(Millis, Arc<str>)>,
+    deadline_of: HashMap<Arc<str>, Millis>,
+    pub(super) cache: super::due::DueCache,
+    /// Link closes that are not kept yet.
+    unkept_closes: Vec<Work>,
+    /// Nothing that is due is handled before this moment, since the store fails.
+    pub(super) retry_at: Option<Millis>,
+    /// Since when no commit succeeds (R18b).
+    pub(super) failing_since: Option<Millis>,
+    /// A commit whose outcome could not be found out yet.
+    unresolved: Option<u64>,
+}
+
+/// How a commit went, for everybody in it.
+enum Outcome {
+    Kept(Vec<SessionFault>),
+    Failed(Error),
+}
+
+impl Engine {
+    pub(super) fn new(store: Box<dyn Store>, readers: OpenReader) -> Engine {
+        let mut engine = Engine::read_only(readers);
+        engine.store = Some(store);
+        engine.is_read_only = false;
+        engine
+    }
+
+    pub(super) fn read_only(readers: OpenReader) -> Engine {
+        Engine {
+            store: None,
+            readers,
+            is_read_only: true,
+            next_commit_id: ids::first_commit_id(),
+            deadlines: BTreeSet::new(),
+            deadline_of: HashMap::new(),
+            cache: super::due::DueCache::default(),
+            unkept_closes: Vec::new(),
+            retry_at: None,
+            failing_since: None,
+            unresolved: None,
+        }
+    }
+
+    /// Releases the store; whatever comes later is told that this is closed.
+    pub(super) fn shut(&mut self) {
+        self.store = None;
+        self.deadlines.clear();
+        self.deadline_of.clear();
+    }
+
+    pub(super) fn store(&mut self) -> Result<&mut Box<dyn Store>, Error> {
+        if self.is_read_only {
+            return Err(Error::invalid(
+                "this coordinator is read-only; open the store without read_only to change it",
+            ));
+        }
+        self.store.as_mut().ok_or(Error::Closed)
+    }
+
+    pub(super) fn reader(&self) -> Result<Box<dyn Reader>, Error> {
+        (self.readers)()
+    }
+
+    /// One step: everything in `requests` is applied and committed together.
+    pub(super) fn step(&mut self, shared: &Shared, requests: Vec<Request>) {
+        let mut by_session: Vec<(Arc<str>, Vec<Request>)> = Vec::new();
+        let mut index: HashMap<Arc<str>, usize> = HashMap::new();
+        let mut notifications = Vec::new();
+        for request in requests {
+            match &request.work {
+                Work::Notification(_) => notifications.push(request),
+                // What is behind a failed frame on its link is ignored (R45d).
+                Work::Session { link: Some((link, _)), .. } if link.is_broken() => {
+                    request.finish(shared, Err(Error::Closed));
+                }
+                Work::Session { session_id, .. } => {
+                    let at = *index.entry(session_id.clone()).or_insert_with(|| {
+                        by_session.push((session_id.clone(), Vec::new()));
+                        by_session.len() - 1
+                    });
+                    by_session[at].1.push(request);
+                }
+            }
+        }
+        if !by_session.is_empty() {
+            self.retell_closes(shared);
+            self.commit_sessions(shared, by_session, 0);
+            // A failure may have closed links; that they are gone is told at once.
+            self.retell_closes(shared);
+        }
+        for request in notifications {
+            let Work::Notification(command) = &request.work else { continue };
+            let result = self.notification(shared, command).map(Answer::Notification);
+            request.finish(shared, result);
+        }
+        shared.wake_driver_for(self);
+    }
+
+    /// Applies one command to each of several sessions, as one commit, with no one waiting for
+    /// an answer. Whether it was kept.
+    pub(super) fn step_all(
+        &mut self,
+        shared: &Shared,
+        commands: impl IntoIterator<Item = (Arc<str>, Vec<Command>)>,
+    ) -> bool {
+        let requests = commands
+            .into_iter()
+            .map(|(session_id, commands)| {
+                let requests = commands
+                    .into_iter()
+                    .map(|command| Request::new(session_id.clone(), command))
+                    .collect();
+                (session_id, requests)
+            })
+            .collect();
+        self.commit_sessions(shared, requests, 0)
+    }
+
+    fn commit_sessions(
+        &mut self,
+        shared: &Shared,
+        by_session: Vec<(Arc<str>, Vec<Request>)>,
+        attempt: usize,
+    ) -> bool {
+        let now = shared.time.now();
+        if let Err(error) = self.resolve() {
+            self.fail_all(shared, by_session.into_iter().flat_map(|(_, r)| r).collect(), &error);
+            return false;
+        }
+        let mut steps = Vec::with_capacity(by_session.len());
+        for (session_id, requests) in by_session {
+            match self.working(shared, &session_id) {
+                Ok(mut working) => {
+                    for request in requests {
+                        self.apply(shared, &mut working, request, now);
+                    }
+                    steps.push(working);
+                }
+                Err(error) => self.fail_all(shared, requests, &error),
+            }
+        }
+        self.commit_steps(shared, steps, now, attempt)
+    }
+
+    /// The working copy of a session.
+    fn working(&mut self, shared: &Shared, session_id: &Arc<str>) -> Result<Working, Error> {
+        if let Some(entry) = shared.entry(session_id) {
+            self.store()?;
+            return Ok(Working::new(session_id.clone(), Some((*entry.committed()).clone())));
+        }
+        let settings = shared.settings.clone();
+        let stored = self.store()?.load(session_id)?;
+        let session = stored.map(|stored| Session::load(stored, settings));
+        Ok(Working::new(session_id.clone(), session))
+    }
+
+    fn apply(&mut self, shared: &Shared, working: &mut Working, request: Request, now: Millis) {
+        let Work::Session { command, .. } = &request.work else { return };
+        let result = self.apply_command(shared, working, command.clone(), now);
+        working.took(request, result);
+    }
+
+    fn apply_command(
+        &mut self,
+        shared: &Shared,
+        working: &mut Working,
+        command: Command,
+        now: Millis,
+    ) -> Result<Option<crate::session::Reply>, Error> {
+        if working.session().is_none() {
+            if !matches!(command, Command::Start { .. }) {
+                return Err(unknown_session(&working.session_id));
+            }
+            let epoch = ids::random_id("ep");
+            working.create(Session::create(
+                working.session_id.clone(),
+                epoch,
+                shared.settings.clone(),
+                now,
+            ));
+        }
+        if let Some(subject) = command.subject()
+            && working.needs(subject)
+        {
+            let stored = self.store()?.load_execution(&working.session_id, subject)?;
+            working.supply(subject.clone(), stored);
+        }
+        working.apply(command, now)
+    }
+
+    fn commit_steps(
+        &mut self,
+        shared: &Shared,
+        mut steps: Vec<Working>,
+        now: Millis,
+        attempt: usize,
+    ) -> bool {
+        let mut batch = Batch { commit_id: self.next_commit_id, time: now, ..Batch::default() };
+        for working in &mut steps {
+            working.write_into(&mut batch, now);
+        }
+        let faults = if batch.sessions.is_empty() && batch.notifications.is_empty() {
+            Vec::new()
+        } else {
+            match self.commit(shared, &batch, now) {
+                Outcome::Kept(faults) => faults,
+                Outcome::Failed(error) => {
+                    let requests = steps.into_iter().flat_map(Working::into_requests).collect();
+                    self.fail_all(shared, requests, &error);
+                    return false;
+                }
+            }
+        };
+        let mut kept = true;
+        for working in steps {
+            let fault = faults.iter().find(|fault| fault.session_id == working.session_id);
+            match fault.map(|fault| fault.kind.clone()) {
+                None => self.install(shared, working, now),
+                Some(kind) => kept &= self.redo(shared, working, kind, attempt),
+            }
+        }
+        kept
+    }
+
+    /// Writes a batch and finds out how that went.
+    fn commit(&mut self, shared: &Shared, batch: &Batch, now: Millis) -> Outcome {
+        self.next_commit_id += 1;
+        let store = match self.store() {
+            Ok(store) => store,
+            Err(error) => return Outcome::Failed(error),
+        };
+        let outcome = match store.commit(batch) {
+            Ok(faults) => Outcome::Kept(faults),
+            Err(CommitError::Lost(detail)) => Outcome::Failed(Error::StoreError { detail }),
+            Err(CommitError::Unknown(detail)) => {
+                tracing::warn!("a commit may or may not have been kept: {detail}");
+                self.unresolved = Some(batch.commit_id);
+                let asked = self.ask();
+                match asked {
+                    Ok(true) => Outcome::Kept(Vec::new()),
+                    Ok(false) => Outcome::Failed(Error::StoreError { detail }),
+                    Err(_) => Outcome::Failed(Error::StoreUnknown { detail }),
+                }
+            }
+        };
+        match &outcome {
+            Outcome::Kept(_) => self.succeeded(shared, batch, now),
+            Outcome::Failed(error) => {
+                tracing::error!("{error}");
+                self.failing_since.get_or_insert(now);
+                self.retry_at = Some(now + RETRY_MS);
+            }
+        }
+        outcome
+    }
+
+    fn succeeded(&mut self, shared: &Shared, batch: &Batch, now: Millis) {
+        self.retry_at = None;
+        self.cache.committed(batch, now);
+        let enqueues = |change: &NotificationChange| matches!(change, NotificationChange::Enqueue(_));
+        if batch.notifications.iter().any(enqueues) {
+            self.cache.forget_notifications();
+            shared.notified.notify();
+        }
+    }
+
+    /// Whether the unresolved commit was kept.
+    fn ask(&mut self) -> Result<bool, Error> {
+        let Some(commit_id) = self.unresolved else { return Ok(false) };
+        let store = self.store()?;
+        store.reopen()?;
+        let kept = store.was_committed(commit_id)?;
+        self.unresolved = None;
+        Ok(kept)
+    }
+
+    /// Before anything else, an earlier commit's outcome must be known. When it was kept after
+    /// all, what is in memory is behind the store, and is loaded anew.
+    fn resolve(&mut self) -> Result<(), Error> {
+        if self.unresolved.is_none() {
+            return Ok(());
+        }
+        let unknown = |error: Error| Error::StoreError {
+            detail: format!("an earlier commit is not resolved yet: {error}"),
+        };
+        if self.ask().map_err(unknown)? {
+            // Versions tell: the sessions of that commit conflict at their next step and are
+            // loaded again.
+            tracing::warn!("the commit of unknown outcome had been kept");
+        }
+        Ok(())
+    }
+
+    pub(super) fn commit_notification(
+        &mut self,
+        shared: &Shared,
+        change: NotificationChange,
+    ) -> Result<(), Error> {
+        self.resolve()?;
+        let now = shared.time.now();
+        let batch = Batch {
+            commit_id: self.next_commit_id,
+            time: now,
+            sessions: Vec::new(),
+            notifications: vec![change],
+        };
+        match self.commit(shared, &batch, now) {
+            Outcome::Kept(_) => Ok(()),
+            Outcome::Failed(error) => Err(error),
+        }
+    }
+
+    pub(super) fn forget_notification_deadline(&mut self) {
+        self.cache.forget_notifications();
+    }
+
+    /// A session's part of a commit was refused.
+    fn redo(
+        &mut self,
+        shared: &Shared,
+        working: Working,
+        kind: FaultKind,
+        attempt: usize,
+    ) -> bool {
+        let session_id = working.session_id.clone();
+        let requests = working.into_requests();
+        match kind {
+            FaultKind::Conflict if attempt < CONFLICT_ATTEMPTS => {
+                self.reload(shared, &session_id);
+                self.commit_sessions(shared, vec![(session_id, requests)], attempt + 1)
+            }
+            FaultKind::Conflict => {
+                let detail = format!("session {session_id:?} is changed by somebody else");
+                self.fail_all(shared, requests, &Error::StoreError { detail });
+                false
+            }
+            FaultKind::Poison(detail) if requests.len() == 1 => {
+                tracing::error!(session = %session_id, "the store refuses a row: {detail}");
+                let mut requests = requests;
+                match requests.pop() {
+                    Some(request) => self.refuse(shared, request, &detail),
+                    None => true,
+                }
+            }
+            FaultKind::Poison(_) => {
+                let mut kept = true;
+                for request in requests {
+                    kept &=
+                        self.commit_sessions(shared, vec![(session_id.clone(), vec![request])], 0);
+                }
+                kept
+            }
+        }
+    }
+
+    /// One request that alone cannot be stored. A numbered frame leaves a `rejected` event in
+    /// its place (R45d).
+    fn refuse(&mut self, shared: &Shared, request: Request, detail: &str) -> bool {
+        let error = Error::StoreError { detail: detail.to_owned() };
+        let Work::Session { session_id, command, link: Some((link, bytes)) } = &request.work else {
+            self.fail_all(shared, vec![request], &error);
+            return false;
+        };
+        let Command::Receive { link: id, execution_id, frame: Ok(frame) } = command else {
+            self.fail_all(shared, vec![request], &error);
+            return false;
+        };
+        if !link.acknowledged {
+            self.fail_all(shared, vec![request], &error);
+            return false;
+        }
+        let bad = BadFrame {
+            code: RejectCode::NotStored,
+            seq: frame.seq,
+            bytes: frame.data.len() as u64,
+        };
+        let command =
+            Command::Receive { link: *id, execution_id: execution_id.clone(), frame: Err(bad) };
+        let work = Work::Session {
+            session_id: session_id.clone(),
+            command,
+            link: Some((link.clone(), *bytes)),
+        };
+        let replaced = Request { work, slot: request.slot.clone() };
+        self.commit_sessions(shared, vec![(session_id.clone(), vec![replaced])], 0)
+    }
+
+    /// Loads a session anew, where it is in memory.
+    fn reload(&mut self, shared: &Shared, session_id: &Arc<str>) {
+        let Some(entry) = shared.entry(session_id) else { return };
+        let loaded = self.store().and_then(|store| store.load(session_id));
+        if let Ok(Some(stored)) = loaded {
+            let mut session = (*entry.committed()).clone();
+            session.reload(stored);
+            entry.show(session, |_| {});
+        }
+    }
+
+    /// The commit is kept: now it may be seen.
+    fn install(&mut self, shared: &Shared, working: Working, now: Millis) {
+        let Working { session_id, session, deleted, events, effects, answers, .. } = working;
+        let entry = shared.entry(&session_id);
+        if deleted && let Some(entry) = &entry {
+            let record = Record::control(&session_id, "deleted", &serde_json::json!({}), now);
+            entry.delete(record);
+            shared.entries.write().remove(&session_id);
+        }
+        let entry = entry.filter(|_| !deleted);
+        self.set_deadline(&session_id, session.as_ref());
+        if let Some(session) = session {
+            let is_live = session.is_live();
+            let broadcasts = effects.iter().filter_map(|effect| match effect {
+                Effect::Broadcast(event) => Some(event),
+                _ => None,
+            });
+            match entry {
+                Some(entry) => {
+                    entry.show(session, |ring| {
+                        for event in events.iter().chain(broadcasts) {
+                            ring.push(Record::event(&session_id, event));
+                        }
+                    });
+                    if !is_live && !entry.has_readers() {
+                        shared.entries.write().remove(&session_id);
+                    }
+                }
+                None if is_live => {
+                    shared.entries.write().insert(session_id.clone(), Entry::new(session));
+                }
+                None => {}
+            }
+        }
+        release(shared, effects);
+        for (request, result) in answers {
+            let answer = result.map(|reply| {
+                Answer::Session(reply.unwrap_or(crate::session::Reply::Done))
+            });
+            request.finish(shared, answer);
+        }
+    }
+
+    fn set_deadline(&mut self, session_id: &Arc<str>, session: Option<&Session>) {
+        let next = session.filter(|session| session.is_live()).and_then(Session::next_deadline);
+        let next = next.map(|(at, _)| at);
+        let earlier = self.deadline_of.get(session_id).copied();
+        if earlier == next {
+            return;
+        }
+        if let Some(earlier) = earlier {
+            self.deadlines.remove(&(earlier, session_id.clone()));
+            self.deadline_of.remove(session_id);
+        }
+        if let Some(next) = next {
+            self.deadlines.insert((next, session_id.clone()));
+            self.deadline_of.insert(session_id.clone(), next);
+        }
+    }
+
+    /// Nothing of the step was kept.
+    fn fail_all(&mut self, shared: &Shared, requests: Vec<Request>, error: &Error) {
+        for request in requests {
+            if let Work::Session { session_id, command, link } = &request.work {
+                match command {
+                    Command::Receive { link: id, execution_id, .. } => {
+                        if let Some((link, _)) = link {
+                            self.fail_frame(session_id, execution_id, *id, link);
+                        }
+                    }
+                    Command::LinkClosed { .. } => self.unkept_closes.push(request.work.clone()),
+                    _ => {}
+                }
+            }
+            request.finish(shared, Err(error.clone()));
+        }
+    }
+
+    fn fail_frame(
+        &mut self,
+        session_id: &Arc<str>,
+        execution_id: &Arc<str>,
+        id: u64,
+        link: &Arc<super::link::LinkState>,
+    ) {
+        if !link.acknowledged {
+            let text = outgoing::internal_error("the event could not be stored, it is lost");
+            link.put(Output::Send(text.into()));
+            return;
+        }
+        if link.is_broken() {
+            return;
+        }
+        link.break_off();
+        self.unkept_closes.push(Work::Session {
+            session_id: session_id.clone(),
+            command: Command::LinkClosed {
+                link: id,
+                execution_id: execution_id.clone(),
+                code: close::STORAGE_FAILED,
+                reason: close::STORAGE_REASON.into(),
+            },
+            link: None,
+        });
+    }
+
+    /// Tells again that links are gone.
+    pub(super) fn retell_closes(&mut self, shared: &Shared) {
+        if self.unkept_closes.is_empty() || self.store.is_none() {
+            return;
+        }
+        let mut by_session: Vec<(Arc<str>, Vec<Request>)> = Vec::new();
+        for work in std::mem::take(&mut self.unkept_closes) {
+            let Work::Session { session_id, .. } = &work else { continue };
+            let session_id = session_id.clone();
+            let request = Request { work, slot: None };
+            match by_session.iter_mut().find(|(id, _)| *id == session_id) {
+                Some((_, requests)) => requests.push(request),
+                None => by_session.push((session_id, vec![request])),
+            }
+        }
+        self.commit_sessions(shared, by_session, 0);
+    }
+
+    pub(super) fn has_unkept_closes(&self) -> bool {
+        !self.unkept_closes.is_empty()
+    }
+
+    /// The session in memory; loaded if it is only stored, `None` if it is not known.
+    pub(super) fn ensure_entry(
+        &mut self,
+        shared: &Shared,
+        session_id: &Arc<str>,
+    ) -> Result<Option<Arc<Entry>>, Error> {
+        if let Some(entry) = shared.entry(session_id) {
+            return Ok(Some(entry));
+        }
+        let Some(stored) = self.store()?.load(session_id)? else { return Ok(None) };
+        let entry = Entry::new(Session::load(stored, shared.settings.clone()));
+        shared.entries.write().insert(session_id.clone(), entry.clone());
+        Ok(Some(entry))
+    }
+
+    /// Forgets a session that nobody reads and in which nothing is live.
+    pub(super) fn release_entry(&mut self, shared: &Shared, session_id: &Arc<str>) {
+        let Some(entry) = shared.entry(session_id) else { return };
+        if !entry.has_readers() && !entry.committed().is_live() {
+            shared.entries.write().remove(session_id);
+        }
+    }
+
+    /// `NotFound` unless the session has this execution.
+    pub(super) fn require_execution(
+        &mut self,
+        entry: &Entry,
+        session_id: &str,
+        execution_id: &str,
+    ) -> Result<(), Error> {
+        if entry.committed().active().is_some_and(|active| *active.id == *execution_id) {
+            return Ok(());
+        }
+        match self.store()?.load_execution(session_id, execution_id)? {
+            Some(_) => Ok(()),
+            None => Err(Error::not_found(format!("execution {execution_id:?}"))),
+        }
+    }
+}
+
+/// Lets effects out. Of several acknowledgements of one commit a link gets the last.
+fn release(shared: &Shared, effects: Vec<Effect>) {
+    let mut last_ack: HashMap<u64, usize> = HashMap::new();
+    for (at, effect) in effects.iter().enumerate() {
+        if let Effect::Acknowledge(link, _) = effect {
+            last_ack.insert(*link, at);
+        }
+    }
+    for (at, effect) in effects.into_iter().enumerate() {
+        match effect {
+            Effect::Send(link, text) => put(shared, link, Output::Send(text)),
+            Effect::Acknowledge(link, seq) => {
+                if last_ack.get(&link) == Some(&at) {
+                    put(shared, link, Output::Send(outgoing::ack(seq).into()));
+                }
+            }
+            Effect::Close(link, code, reason) => {
+                put(shared, link, Output::Close { code, reason: reason.to_string() });
+            }
+            Effect::Warn(text) => tracing::warn!("{text}"),
+            // Shown with the snapshot.
+            Effect::Broadcast(_) | Effect::Deleted => {}
+        }
+    }
+}
+
+fn put(shared: &Shared, link: u64, output: Output) {
+    if let Some(link) = shared.link(link) {
+        link.put(output);
+    }
+}

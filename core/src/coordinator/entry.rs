@@ -1,0 +1,105 @@
+//! One session in memory: its committed snapshot, and those who read it live.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::record::{Record, Ring};
+use super::shared::wake_all;
+use crate::session::Session;
+use crate::wake::Wake;
+
+/// A session in memory. The snapshot is swapped only after the commit that it shows (R27).
+pub(super) struct Entry {
+    committed: RwLock<Arc<Session>>,
+    readers: AtomicUsize,
+    ring: Mutex<Ring>,
+    wakers: Mutex<Vec<Weak<dyn Wake>>>,
+    deleted: Mutex<Option<Arc<Record>>>,
+    closed: AtomicBool,
+}
+
+impl Entry {
+    pub(super) fn new(session: Session) -> Arc<Entry> {
+        let last_id = session.record().last_event_id;
+        Arc::new(Entry {
+            committed: RwLock::new(Arc::new(session)),
+            readers: AtomicUsize::new(0),
+            ring: Mutex::new(Ring::new(last_id)),
+            wakers: Mutex::default(),
+            deleted: Mutex::new(None),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn committed(&self) -> Arc<Session> {
+        self.committed.read().clone()
+    }
+
+    /// Shows a commit: first the records, then the snapshot, then the wake-ups. `records` is
+    /// called only if somebody reads.
+    pub(super) fn show(&self, session: Session, records: impl FnOnce(&mut Ring)) {
+        {
+            let mut ring = self.ring.lock();
+            if self.has_readers() {
+                records(&mut ring);
+            } else {
+                ring.clear(session.record().last_event_id);
+            }
+            // Under the ring's lock, so that a reader never sees the one without the other.
+            *self.committed.write() = Arc::new(session);
+        }
+        self.wake();
+    }
+
+    /// Readers end with this record.
+    pub(super) fn delete(&self, record: Arc<Record>) {
+        *self.deleted.lock() = Some(record);
+        self.wake();
+    }
+
+    pub(super) fn deleted(&self) -> Option<Arc<Record>> {
+        self.deleted.lock().clone()
+    }
+
+    /// The coordinator is closed.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Counts a reader in. Under the engine's lock, so that no commit falls between.
+    pub(super) fn add_reader(&self) {
+        let ring = self.ring.lock();
+        self.readers.fetch_add(1, Ordering::AcqRel);
+        drop(ring);
+    }
+
+    /// Whether nobody reads any more.
+    pub(super) fn remove_reader(&self) -> bool {
+        self.readers.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    pub(super) fn has_readers(&self) -> bool {
+        self.readers.load(Ordering::Acquire) > 0
+    }
+
+    pub(super) fn with_ring<T>(&self, read: impl FnOnce(&Ring, &Session) -> T) -> T {
+        let ring = self.ring.lock();
+        let session = self.committed();
+        read(&ring, &session)
+    }
+
+    pub(super) fn add_waker(&self, waker: Weak<dyn Wake>) {
+        self.wakers.lock().push(waker);
+    }
+
+    fn wake(&self) {
+        wake_all(&self.wakers);
+    }
+}

@@ -1,0 +1,539 @@
+//! What all handles of one coordinator share: the queue of requests, the engine behind its lock,
+//! the sessions in memory, and who leads the next commit.
+//!
+//! Whoever hands something over while nobody leads becomes the leader and commits for all that
+//! came meanwhile (group commit); the others wait for their answer. A lone caller therefore pays
+//! no thread hop and waits for no company. What does not wait for an answer is led by the driver
+//! thread, or on the spot where a commit costs no I/O.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
+
+use super::clock::TimeSource;
+use super::engine::Engine;
+use super::entry::Entry;
+use super::link::LinkState;
+use super::notifications::NotificationCommand;
+use super::ticket::Tickets;
+use crate::session::records::NotificationRecord;
+use crate::session::{Command, LinkId, Reply};
+use crate::settings::Millis;
+use crate::store::{Reader, StoredSession};
+use crate::wake::Wake;
+use crate::{Error, Settings};
+
+/// The most that one commit takes from the queue.
+const BATCH_REQUESTS: usize = 8_192;
+/// More than this handed over and not committed, and every link is congested.
+const CONGESTED_BYTES: usize = 64 * 1024 * 1024;
+
+/// One thing to be done, and who waits for it.
+pub(super) struct Request {
+    pub(super) work: Work,
+    pub(super) slot: Option<Arc<Slot>>,
+}
+
+/// What is to be done.
+#[derive(Clone)]
+pub(super) enum Work {
+    Session {
+        session_id: Arc<str>,
+        command: Command,
+        /// A frame's link, and what the frame costs in the books.
+        link: Option<(Arc<LinkState>, usize)>,
+    },
+    Notification(NotificationCommand),
+}
+
+impl Request {
+    pub(super) fn new(session_id: Arc<str>, command: Command) -> Request {
+        Request { work: Work::Session { session_id, command, link: None }, slot: None }
+    }
+
+    /// Answers whoever waits, and takes the request off the books.
+    pub(super) fn finish(&self, shared: &Shared, result: Result<Answer, Error>) {
+        if let Work::Session { link: Some((link, bytes)), .. } = &self.work {
+            shared.under_way.fetch_sub(*bytes, Ordering::AcqRel);
+            link.settle(*bytes);
+        }
+        if let Some(slot) = &self.slot {
+            slot.fill(result);
+        }
+    }
+}
+
+/// What a request is answered with.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Answer {
+    Session(Reply),
+    Notification(Option<NotificationRecord>),
+}
+
+/// Where one caller waits for its answer.
+#[derive(Default)]
+pub(super) struct Slot {
+    answer: Mutex<Option<Result<Answer, Error>>>,
+    changed: Condvar,
+}
+
+impl Slot {
+    fn fill(&self, answer: Result<Answer, Error>) {
+        *self.answer.lock() = Some(answer);
+        self.changed.notify_all();
+    }
+
+    fn wait(&self) -> Result<Answer, Error> {
+        let mut answer = self.answer.lock();
+        loop {
+            match answer.take() {
+                Some(answer) => return answer,
+                None => self.changed.wait(&mut answer),
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    requests: VecDeque<Request>,
+    /// Somebody is taking requests until there are none.
+    is_led: bool,
+    /// The driver shall lead.
+    driver_leads: bool,
+    /// The driver shall look at the deadlines again.
+    driver_looks: bool,
+}
+
+pub(super) struct Shared {
+    pub(super) settings: Arc<Settings>,
+    pub(super) time: TimeSource,
+    queue: Mutex<Queue>,
+    /// The driver waits here: for the lead, or for a change of the next deadline.
+    driver: Condvar,
+    engine: Mutex<Engine>,
+    /// Sessions in memory: those with something live, or with readers.
+    pub(super) entries: RwLock<HashMap<Arc<str>, Arc<Entry>>>,
+    links: Mutex<HashMap<LinkId, Arc<LinkState>>>,
+    next_link: Mutex<LinkId>,
+    readers: Mutex<Vec<Box<dyn Reader>>>,
+    under_way: AtomicUsize,
+    is_immediate: bool,
+    is_driven: bool,
+    closed: AtomicBool,
+    failure: Mutex<Option<Error>>,
+    pub(super) notified: Notified,
+    pub(super) tickets: Tickets,
+}
+
+/// Who waits for notifications.
+#[derive(Default)]
+pub(super) struct Notified {
+    count: Mutex<u64>,
+    changed: Condvar,
+    wakers: Mutex<Vec<Weak<dyn Wake>>>,
+}
+
+impl Notified {
+    pub(super) fn count(&self) -> u64 {
+        *self.count.lock()
+    }
+
+    pub(super) fn notify(&self) {
+        *self.count.lock() += 1;
+        self.changed.notify_all();
+        wake_all(&self.wakers);
+    }
+
+    /// Waits for a notification after `seen`; whether there was one in time.
+    pub(super) fn wait(&self, seen: u64, until: Option<Instant>) -> bool {
+        let mut count = self.count.lock();
+        while *count == seen {
+            match until {
+                None => self.changed.wait(&mut count),
+                Some(until) => {
+                    if self.changed.wait_until(&mut count, until).timed_out() {
+                        return *count != seen;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    pub(super) fn add_waker(&self, waker: Weak<dyn Wake>) {
+        self.wakers.lock().push(waker);
+    }
+}
+
+/// Wakes those that are still there, and forgets the others.
+pub(super) fn wake_all(wakers: &Mutex<Vec<Weak<dyn Wake>>>) {
+    let mut wakers = wakers.lock();
+    wakers.retain(|waker| match waker.upgrade() {
+        Some(waker) => {
+            waker.wake();
+            true
+        }
+        None => false,
+    });
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(super) fn new(
+        settings: Arc<Settings>,
+        time: TimeSource,
+        engine: Engine,
+        is_immediate: bool,
+        secret: [u8; 32],
+    ) -> Shared {
+        let is_driven = matches!(time, TimeSource::System(_));
+        Shared {
+            settings,
+            time,
+            queue: Mutex::default(),
+            driver: Condvar::new(),
+            engine: Mutex::new(engine),
+            entries: RwLock::default(),
+            links: Mutex::default(),
+            next_link: Mutex::new(1),
+            readers: Mutex::default(),
+            under_way: AtomicUsize::new(0),
+            is_immediate,
+            is_driven,
+            closed: AtomicBool::new(false),
+            failure: Mutex::new(None),
+            notified: Notified::default(),
+            tickets: Tickets::new(secret),
+        }
+    }
+
+    pub(super) fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    /// [`Error::Closed`] after close; [`Error::Panic`] after a bug of ours.
+    pub(super) fn check_open(&self) -> Result<(), Error> {
+        if let Some(failure) = &*self.failure.lock() {
+            return Err(failure.clone());
+        }
+        if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    pub(super) fn is_congested(&self) -> bool {
+        self.under_way.load(Ordering::Acquire) >= CONGESTED_BYTES
+    }
+
+    /// Whether a commit costs no I/O.
+    pub(super) fn is_immediate(&self) -> bool {
+        self.is_immediate
+    }
+
+    /// Does one thing and waits for its answer.
+    pub(super) fn call(&self, work: Work) -> Result<Answer, Error> {
+        self.check_open()?;
+        let slot = Arc::new(Slot::default());
+        let request = Request { work, slot: Some(slot.clone()) };
+        if self.push(std::iter::once(request)) {
+            self.lead();
+        }
+        slot.wait()
+    }
+
+    /// [`Shared::call`] for a session's command.
+    pub(super) fn apply(&self, session_id: &Arc<str>, command: Command) -> Result<Reply, Error> {
+        let work = Work::Session { session_id: session_id.clone(), command, link: None };
+        match self.call(work)? {
+            Answer::Session(reply) => Ok(reply),
+            Answer::Notification(_) => Ok(Reply::Done),
+        }
+    }
+
+    /// Has things done without waiting for answers.
+    pub(super) fn submit(&self, requests: Vec<Request>) -> Result<(), Error> {
+        let bytes: usize = requests
+            .iter()
+            .map(|request| match &request.work {
+                Work::Session { link: Some((_, bytes)), .. } => *bytes,
+                _ => 0,
+            })
+            .sum();
+        self.under_way.fetch_add(bytes, Ordering::AcqRel);
+        if let Err(error) = self.check_open() {
+            for request in &requests {
+                request.finish(self, Err(error.clone()));
+            }
+            return Err(error);
+        }
+        if self.push(requests.into_iter()) {
+            if self.is_immediate || !self.is_driven {
+                self.lead();
+            } else {
+                self.let_driver_lead();
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues requests; whether the caller has become the leader.
+    fn push(&self, requests: impl Iterator<Item = Request>) -> bool {
+        let mut queue = self.queue.lock();
+        queue.requests.extend(requests);
+        !std::mem::replace(&mut queue.is_led, true)
+    }
+
+    fn let_driver_lead(&self) {
+        self.queue.lock().driver_leads = true;
+        self.driver.notify_one();
+    }
+
+    /// Takes requests and commits, until there are none; hands on to the driver, where there is
+    /// one, after the first round.
+    fn lead(&self) {
+        let mut rounds = 0;
+        loop {
+            let mut engine = self.engine.lock();
+            let Some(requests) = self.take(rounds > 0 && self.is_driven) else { return };
+            self.guarded(&mut engine, requests);
+            drop(engine);
+            rounds += 1;
+        }
+    }
+
+    /// The next requests; `None` when the lead has ended, or has gone to the driver.
+    fn take(&self, hand_on: bool) -> Option<Vec<Request>> {
+        let mut queue = self.queue.lock();
+        if queue.requests.is_empty() {
+            queue.is_led = false;
+            return None;
+        }
+        if hand_on {
+            queue.driver_leads = true;
+            self.driver.notify_one();
+            return None;
+        }
+        let count = queue.requests.len().min(BATCH_REQUESTS);
+        Some(queue.requests.drain(..count).collect())
+    }
+
+    /// One step. A panic in it is a bug of ours: everybody is told, and the coordinator is done.
+    fn guarded(&self, engine: &mut Engine, requests: Vec<Request>) {
+        let slots: Vec<Arc<Slot>> = requests.iter().filter_map(|r| r.slot.clone()).collect();
+        let step = AssertUnwindSafe(|| engine.step(self, requests));
+        if let Err(panic) = catch_unwind(step) {
+            let detail = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                .unwrap_or_else(|| "no message".to_owned());
+            let error = Error::Panic { detail };
+            *self.failure.lock() = Some(error.clone());
+            tracing::error!("{error}");
+            for slot in slots {
+                slot.fill(Err(error.clone()));
+            }
+            engine.shut();
+        }
+    }
+
+    /// Takes what has arrived, then handles what is due (R18a).
+    pub(super) fn handle_due(&self) {
+        let mut engine = self.engine.lock();
+        self.drain(&mut engine);
+        engine.handle_due(self);
+    }
+
+    /// Time was lost (R18b).
+    pub(super) fn resumed(&self, lost_ms: Millis) {
+        let mut engine = self.engine.lock();
+        self.drain(&mut engine);
+        engine.resumed(self, lost_ms);
+    }
+
+    fn drain(&self, engine: &mut Engine) {
+        loop {
+            let requests: Vec<Request> = {
+                let mut queue = self.queue.lock();
+                let count = queue.requests.len().min(BATCH_REQUESTS);
+                queue.requests.drain(..count).collect()
+            };
+            if requests.is_empty() {
+                return;
+            }
+            self.guarded(engine, requests);
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> Result<Option<Millis>, Error> {
+        self.check_open()?;
+        self.engine.lock().next_deadline(self.time.now())
+    }
+
+    /// Runs until the coordinator closes: leads for those who do not wait, and wakes at
+    /// deadlines and at every tick (R18b).
+    pub(super) fn drive(&self) {
+        const TICK: Duration = Duration::from_secs(1);
+        while self.check_open().is_ok() {
+            if let Some(lost_ms) = self.time.tick() {
+                self.resumed(lost_ms);
+            }
+            self.handle_due();
+            let sleep = match self.next_deadline() {
+                Ok(Some(at)) => {
+                    let ms = u64::try_from(at - self.time.now()).unwrap_or(0);
+                    TICK.min(Duration::from_millis(ms))
+                }
+                Ok(None) => TICK,
+                Err(_) => TICK,
+            };
+            let leads = {
+                let mut queue = self.queue.lock();
+                let has_work = queue.driver_leads || std::mem::take(&mut queue.driver_looks);
+                if !has_work && self.check_open().is_ok() && !sleep.is_zero() {
+                    self.driver.wait_for(&mut queue, sleep);
+                }
+                std::mem::take(&mut queue.driver_leads)
+            };
+            if leads {
+                self.lead_as_driver();
+            }
+        }
+    }
+
+    fn lead_as_driver(&self) {
+        loop {
+            let mut engine = self.engine.lock();
+            let Some(requests) = self.take(false) else { return };
+            self.guarded(&mut engine, requests);
+        }
+    }
+
+    /// A deadline may have come nearer: the driver looks again.
+    pub(super) fn wake_driver(&self) {
+        self.queue.lock().driver_looks = true;
+        self.driver.notify_one();
+    }
+
+    pub(super) fn new_link(&self, acknowledged: bool) -> Arc<LinkState> {
+        let id = {
+            let mut next = self.next_link.lock();
+            *next += 1;
+            *next
+        };
+        let link = LinkState::new(id, acknowledged);
+        self.links.lock().insert(id, link.clone());
+        link
+    }
+
+    pub(super) fn link(&self, id: LinkId) -> Option<Arc<LinkState>> {
+        self.links.lock().get(&id).cloned()
+    }
+
+    /// Whether it was known.
+    pub(super) fn forget_link(&self, id: LinkId) -> bool {
+        self.links.lock().remove(&id).is_some()
+    }
+
+    /// Reads through a reader of the pool.
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&mut dyn Reader) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.check_open()?;
+        let pooled = self.readers.lock().pop();
+        let mut reader = match pooled {
+            Some(reader) => reader,
+            None => self.engine.lock().reader()?,
+        };
+        let result = read(reader.as_mut());
+        // One that failed is not used again.
+        if result.is_ok() && self.check_open().is_ok() {
+            self.readers.lock().push(reader);
+        }
+        result
+    }
+
+    pub(super) fn entry(&self, session_id: &str) -> Option<Arc<Entry>> {
+        self.entries.read().get(session_id).cloned()
+    }
+
+    /// The committed state of a session, from memory or from the store.
+    pub(super) fn committed(&self, session_id: &str) -> Result<StoredSession, Error> {
+        self.check_open()?;
+        if let Some(entry) = self.entry(session_id) {
+            let session = entry.committed();
+            return Ok(StoredSession {
+                record: session.record().clone(),
+                active: session.active().cloned(),
+            });
+        }
+        self.read(|reader| reader.load(session_id))?.ok_or_else(|| unknown_session(session_id))
+    }
+
+    /// The session in memory, loaded if need be; kept there by the caller's counting itself in.
+    pub(super) fn ensure_entry(&self, session_id: &Arc<str>) -> Result<Arc<Entry>, Error> {
+        self.check_open()?;
+        let mut engine = self.lock_engine();
+        engine.ensure_entry(self, session_id)?.ok_or_else(|| unknown_session(session_id))
+    }
+
+    pub(super) fn lock_engine(&self) -> MutexGuard<'_, Engine> {
+        self.engine.lock()
+    }
+
+    /// Commits what was handed over, tells links and readers, releases the store. Whether this
+    /// call did it.
+    pub(super) fn close(&self, orderly: bool) -> bool {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        let mut engine = self.engine.lock();
+        if orderly {
+            self.drain(&mut engine);
+        }
+        engine.shut();
+        let requests: Vec<Request> = {
+            let mut queue = self.queue.lock();
+            // Who comes later leads itself, to the answer that this is closed.
+            queue.is_led = false;
+            queue.requests.drain(..).collect()
+        };
+        for request in requests {
+            request.finish(self, Err(Error::Closed));
+        }
+        drop(engine);
+        let links: Vec<Arc<LinkState>> = self.links.lock().drain().map(|(_, link)| link).collect();
+        for link in links {
+            if orderly {
+                link.put(super::link::Output::Close {
+                    code: crate::protocol::close::RESTART,
+                    reason: crate::protocol::close::RESTART_REASON.to_owned(),
+                });
+            } else {
+                link.abandon();
+            }
+        }
+        let entries: Vec<Arc<Entry>> =
+            self.entries.write().drain().map(|(_, entry)| entry).collect();
+        for entry in entries {
+            entry.close();
+        }
+        self.readers.lock().clear();
+        self.notified.notify();
+        self.driver.notify_all();
+        true
+    }
+}
+
+pub(super) fn unknown_session(session_id: &str) -> Error {
+    Error::not_found(format!("session {session_id:?}"))
+}

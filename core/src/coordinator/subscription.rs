@@ -1,0 +1,341 @@
+//! A subscription: a cursor over the log, and a wake-up (R34a, R35, R36).
+//!
+//! It reads the newest records from the ring that all readers of the session share, and falls
+//! back to the store, one bounded round at a time, while it is behind the ring. There is no queue
+//! a subscriber, so a slow one costs nobody anything. First comes a gap record where one is due,
+//! then the past up to the end as it was when the subscription was made, then `connected`, then
+//! what is live.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use serde_json::json;
+
+use super::entry::Entry;
+use super::record::Record;
+use super::shared::Shared;
+use crate::Error;
+use crate::protocol::Filter;
+use crate::store::LogBounds;
+use crate::wake::Wake;
+
+/// One round of replay reads at most this much payload (R36).
+pub(super) const ROUND_BYTES: usize = 1024 * 1024;
+
+/// What to subscribe to.
+#[derive(Clone, Debug, Default)]
+pub struct SubscribeOptions {
+    /// Which records; `after` is where to begin (exclusive), the limit is not used.
+    pub filter: Filter,
+    /// The epoch the reader knows; another one than the log's is told by a gap record (R34a).
+    pub epoch: Option<String>,
+    /// Begin at the end of the log instead of replaying the past.
+    pub live_only: bool,
+    /// End once this execution is terminal and everything stored was given.
+    pub until: Option<String>,
+}
+
+/// What a subscription has next.
+#[derive(Clone, Debug)]
+pub enum Next {
+    /// A record.
+    Record(Arc<Record>),
+    /// Nothing now.
+    Empty,
+    /// The stream is over: deleted, `until` reached, or the coordinator closed.
+    Ended,
+}
+
+/// One reader of one session.
+pub struct Subscription {
+    shared: Arc<Shared>,
+    session_id: Arc<str>,
+    entry: Arc<Entry>,
+    filter: Filter,
+    until: Option<Arc<str>>,
+    /// Everything up to this id was looked at.
+    cursor: u64,
+    /// Up to this id it is the past; `connected` follows. `None`: it was given.
+    replay_to: Option<u64>,
+    /// The next position in the ring.
+    position: u64,
+    /// Records of the ring from this position on came after the subscription was made.
+    live_from: u64,
+    pending: VecDeque<Arc<Record>>,
+    ended: bool,
+    signal: Arc<Signal>,
+}
+
+/// What the entry wakes: the waiting call, and the host's waker.
+#[derive(Default)]
+struct Signal {
+    woken: Mutex<bool>,
+    changed: Condvar,
+    waker: Mutex<Option<Arc<dyn Wake>>>,
+}
+
+impl Wake for Signal {
+    fn wake(&self) {
+        *self.woken.lock() = true;
+        self.changed.notify_all();
+        if let Some(waker) = &*self.waker.lock() {
+            waker.wake();
+        }
+    }
+}
+
+impl Subscription {
+    pub(super) fn open(
+        shared: Arc<Shared>,
+        session_id: Arc<str>,
+        options: SubscribeOptions,
+    ) -> Result<Subscription, Error> {
+        let signal = Arc::new(Signal::default());
+        let until: Option<Arc<str>> = options.until.as_deref().map(Arc::from);
+        let (entry, bounds, live_from) = {
+            // Under the engine's lock no commit falls between the look at the log and the ring.
+            let mut engine = shared.lock_engine();
+            let entry = engine
+                .ensure_entry(&shared, &session_id)?
+                .ok_or_else(|| super::shared::unknown_session(&session_id))?;
+            let needs_bounds = options.filter.after > 0 && !options.live_only;
+            let bounds = match needs_bounds {
+                true => engine.reader()?.log_bounds(&session_id)?,
+                false => None,
+            };
+            if let Some(until) = &until
+                && let Err(error) = engine.require_execution(&entry, &session_id, until)
+            {
+                engine.release_entry(&shared, &session_id);
+                return Err(error);
+            }
+            entry.add_reader();
+            let weak: Weak<Signal> = Arc::downgrade(&signal);
+            entry.add_waker(weak);
+            let live_from = entry.with_ring(|ring, _| ring.end_position());
+            (entry, bounds, live_from)
+        };
+        let session = entry.committed();
+        let last = session.record().last_event_id;
+        let mut subscription = Subscription {
+            shared,
+            session_id,
+            entry,
+            cursor: options.filter.after,
+            filter: options.filter,
+            until,
+            replay_to: Some(last),
+            position: 0,
+            live_from,
+            pending: VecDeque::new(),
+            ended: false,
+            signal,
+        };
+        if options.live_only {
+            subscription.cursor = last;
+        } else if subscription.cursor > 0 {
+            let bounds = bounds.unwrap_or(LogBounds { earliest: last + 1, last });
+            subscription.look_for_gap(options.epoch.as_deref(), &session.record().epoch, bounds);
+        }
+        Ok(subscription)
+    }
+
+    /// The next record if there is one. May read one bounded round from the store.
+    pub fn try_next(&mut self) -> Result<Next, Error> {
+        loop {
+            if let Some(record) = self.pending.pop_front() {
+                return Ok(Next::Record(record));
+            }
+            if self.ended {
+                return Ok(Next::Ended);
+            }
+            if let Some(record) = self.entry.deleted() {
+                self.ended = true;
+                return Ok(Next::Record(record));
+            }
+            if self.entry.is_closed() {
+                self.ended = true;
+                return Ok(Next::Ended);
+            }
+            if !self.fill()? {
+                return Ok(if self.ended { Next::Ended } else { Next::Empty });
+            }
+        }
+    }
+
+    /// The next record; waits for it. [`Next::Empty`]: the time is over (`None`: wait for ever).
+    pub fn next(&mut self, timeout: Option<Duration>) -> Result<Next, Error> {
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        loop {
+            *self.signal.woken.lock() = false;
+            match self.try_next()? {
+                Next::Empty => {}
+                next => return Ok(next),
+            }
+            let mut woken = self.signal.woken.lock();
+            while !*woken {
+                match deadline {
+                    None => self.signal.changed.wait(&mut woken),
+                    Some(deadline) => {
+                        if self.signal.changed.wait_until(&mut woken, deadline).timed_out() {
+                            return Ok(Next::Empty);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Called whenever there may be something new. It is not cleared by taking: look until
+    /// [`Next::Empty`].
+    pub fn set_waker(&self, waker: Option<Arc<dyn Wake>>) {
+        if let Some(waker) = &waker {
+            // What came before it was set must not wait for the next commit.
+            waker.wake();
+        }
+        *self.signal.waker.lock() = waker;
+    }
+
+    /// The log's epoch (R34a).
+    pub fn epoch(&self) -> Arc<str> {
+        self.entry.committed().record().epoch.clone()
+    }
+
+    /// How many stored events it has not looked at yet.
+    pub fn lag(&self) -> u64 {
+        self.entry.committed().record().last_event_id.saturating_sub(self.cursor)
+    }
+
+    /// Reads one round; whether anything has moved.
+    fn fill(&mut self) -> Result<bool, Error> {
+        if let Some(end) = self.replay_to
+            && self.cursor >= end
+        {
+            self.replay_to = None;
+            self.connected();
+            return Ok(true);
+        }
+        match self.fill_from_ring() {
+            Some(moved) => Ok(moved),
+            None => self.fill_from_store(),
+        }
+    }
+
+    /// `None`: the ring does not reach back far enough.
+    fn fill_from_ring(&mut self) -> Option<bool> {
+        let entry = self.entry.clone();
+        entry.with_ring(|ring, session| {
+            if !ring.covers(self.cursor) {
+                return None;
+            }
+            let (mut bytes, mut moved) = (0, false);
+            for (position, record) in ring.from_position(self.position) {
+                let is_live = position >= self.live_from;
+                if bytes > ROUND_BYTES || (is_live && self.replay_to.is_some()) {
+                    break;
+                }
+                self.position = position + 1;
+                moved = true;
+                match record.id {
+                    // A volatile one, gone before this subscription was made.
+                    0 if !is_live => continue,
+                    0 => {}
+                    id if id <= self.cursor => continue,
+                    id => self.cursor = id,
+                }
+                if self.admits(record) {
+                    bytes += record.data.len();
+                    self.pending.push_back(record.clone());
+                }
+            }
+            if moved {
+                return Some(true);
+            }
+            let last = session.record().last_event_id;
+            match self.replay_to {
+                // Everything up to there is behind the ring's beginning, and was looked at.
+                Some(end) if self.cursor < end => {
+                    self.cursor = end;
+                    Some(true)
+                }
+                _ => {
+                    self.ended = self.cursor >= last
+                        && self.until.as_deref().is_some_and(|until| {
+                            session.active().is_none_or(|active| *active.id != *until)
+                        });
+                    Some(false)
+                }
+            }
+        })
+    }
+
+    fn fill_from_store(&mut self) -> Result<bool, Error> {
+        let mut filter = self.filter.clone();
+        filter.after = self.cursor;
+        filter.limit = None;
+        let page =
+            self.shared.read(|reader| reader.events(&self.session_id, &filter, ROUND_BYTES))?;
+        let end = self.replay_to.unwrap_or(u64::MAX);
+        for event in &page.events {
+            if event.id > end {
+                // What came after the subscription was made follows `connected`.
+                self.cursor = end;
+                return Ok(true);
+            }
+            self.pending.push_back(Record::event(&self.session_id, event));
+        }
+        let moved = page.next_after > self.cursor;
+        self.cursor = page.next_after.clamp(self.cursor, end.max(self.cursor));
+        if !moved && page.end {
+            // Nothing is left to read up to here: what the ring does not hold is gone (deleted
+            // by retention), and reading goes on at its beginning.
+            let last = self.entry.committed().record().last_event_id;
+            self.cursor = self.cursor.max(last.min(end));
+        }
+        Ok(true)
+    }
+
+    fn admits(&self, record: &Record) -> bool {
+        self.filter.admits(record.execution_id.as_deref(), &record.event_type, record.timestamp)
+    }
+
+    fn connected(&mut self) {
+        let session = self.entry.committed();
+        let data = json!({
+            "lastEventId": self.cursor,
+            "epoch": *session.record().epoch,
+            "activeExecutionId": session.active().map(|active| &*active.id),
+        });
+        self.control("connected", &data);
+    }
+
+    /// R34a: a reader whose place in the log is not there any more is told, and begins at the
+    /// earliest.
+    fn look_for_gap(&mut self, known: Option<&str>, epoch: &str, bounds: LogBounds) {
+        let requested = self.cursor;
+        let is_foreign = known.is_some_and(|known| known != epoch);
+        let is_lost = requested + 1 < bounds.earliest;
+        let is_ahead = requested > bounds.last;
+        if !(is_foreign || is_lost || is_ahead) {
+            return;
+        }
+        self.cursor = bounds.earliest - 1;
+        let data = json!({"requested": requested, "earliest": bounds.earliest, "epoch": epoch});
+        self.control("gap", &data);
+    }
+
+    fn control(&mut self, name: &str, data: &serde_json::Value) {
+        let now = self.shared.time.now();
+        self.pending.push_back(Record::control(&self.session_id, name, data, now));
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if self.entry.remove_reader() {
+            self.shared.release_entry(&self.session_id);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The working copy of one session during one step, and what the step wants written.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::ids;
+use super::shared::Request;
+use crate::Error;
+use crate::session::records::{EventRecord, ExecutionRecord, NotificationRecord};
+use crate::session::{Command, Effect, NewNotification, Reply, Session};
+use crate::settings::Millis;
+use crate::store::{Batch, NotificationChange, SessionChanges};
+
+pub(super) struct Working {
+    pub(super) session_id: Arc<str>,
+    pub(super) session: Option<Session>,
+    /// The version that the step began with; 0: the session was not stored.
+    base_version: u64,
+    /// Made in this step and not stored yet.
+    is_new: bool,
+    is_dirty: bool,
+    is_active_dirty: bool,
+    pub(super) deleted: bool,
+    /// Rows of executions that are not active: fetched, and as this step left them.
+    fetched: HashMap<Arc<str>, Option<ExecutionRecord>>,
+    executions: Vec<ExecutionRecord>,
+    pub(super) events: Vec<EventRecord>,
+    notifications: Vec<NewNotification>,
+    pub(super) effects: Vec<Effect>,
+    pub(super) answers: Vec<(Request, Result<Option<Reply>, Error>)>,
+}
+
+impl Working {
+    pub(super) fn new(session_id: Arc<str>, session: Option<Session>) -> Working {
+        Working {
+            session_id,
+            base_version: session.as_ref().map_or(0, |session| session.record().version),
+            session,
+            is_new: false,
+            is_dirty: false,
+            is_active_dirty: false,
+            deleted: false,
+            fetched: HashMap::new(),
+            executions: Vec::new(),
+            events: Vec::new(),
+            notifications: Vec::new(),
+            effects: Vec::new(),
+            answers: Vec::new(),
+        }
+    }
+
+    pub(super) fn session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
+    /// A session that begins with this step.
+    pub(super) fn create(&mut self, session: Session) {
+        self.session = Some(session);
+        self.is_new = true;
+    }
+
+    /// Whether the execution's row must be supplied before a command on it is applied.
+    pub(super) fn needs(&self, execution_id: &Arc<str>) -> bool {
+        let is_active = self
+            .session
+            .as_ref()
+            .and_then(Session::active)
+            .is_some_and(|active| active.id == *execution_id);
+        // A new session, or one after a deletion, has nothing stored.
+        !is_active && !self.is_new && !self.fetched.contains_key(execution_id)
+    }
+
+    pub(super) fn supply(&mut self, execution_id: Arc<str>, record: Option<ExecutionRecord>) {
+        self.fetched.insert(execution_id, record);
+    }
+
+    /// Applies one command; an error has changed nothing.
+    pub(super) fn apply(&mut self, command: Command, now: Millis) -> Result<Option<Reply>, Error> {
+        let Some(session) = &mut self.session else { return Ok(None) };
+        let subject =
+            command.subject().and_then(|subject| self.fetched.get(subject).cloned().flatten());
+        let result = session.apply(command, subject, now);
+        if result.is_err() && self.is_new && session.active().is_none() && !self.is_dirty {
+            // A refused start makes no session (R19a).
+            self.session = None;
+            self.is_new = self.deleted;
+        }
+        let transition = result?;
+        let changes = transition.changes;
+        self.is_dirty |= changes.session || changes.active || !changes.executions.is_empty();
+        self.is_active_dirty |= changes.active;
+        for record in changes.executions {
+            self.fetched.insert(record.id.clone(), Some(record.clone()));
+            self.executions.retain(|earlier| earlier.id != record.id);
+            self.executions.push(record);
+        }
+        self.events.extend(changes.events);
+        self.notifications.extend(changes.notifications);
+        self.effects.extend(transition.effects);
+        if changes.deleted {
+            self.forget_everything();
+        }
+        Ok(transition.reply)
+    }
+
+    /// After a deletion: what was to be written of the session goes with it, notifications stay.
+    fn forget_everything(&mut self) {
+        self.deleted = true;
+        self.session = None;
+        self.is_new = true;
+        self.is_dirty = false;
+        self.is_active_dirty = false;
+        self.fetched.clear();
+        self.executions.clear();
+        self.events.clear();
+    }
+
+    pub(super) fn took(&mut self, request: Request, result: Result<Option<Reply>, Error>) {
+        self.answers.push((request, result));
+    }
+
+    pub(super) fn into_requests(self) -> Vec<Request> {
+        self.answers.into_iter().map(|(request, _)| request).collect()
+    }
+
+    /// Adds what this step changes to a batch; nothing if it changes nothing.
+    pub(super) fn write_into(&mut self, batch: &mut Batch, now: Millis) {
+        for notification in self.notifications.drain(..) {
+            let record = notification_record(&self.session_id, notification, now);
+            batch.notifications.push(NotificationChange::Enqueue(record));
+        }
+        let deletes = self.deleted && self.base_version > 0;
+        if !self.is_dirty && !deletes {
+            return;
+        }
+        let mut changes = SessionChanges {
+            session_id: self.session_id.clone(),
+            base_version: self.base_version,
+            record: None,
+            executions: std::mem::take(&mut self.executions),
+            // Shared with the readers' ring.
+            events: self.events.clone(),
+            delete: deletes,
+        };
+        if self.is_dirty
+            && let Some(session) = &mut self.session
+        {
+            changes.record = Some(session.row_to_write(self.base_version));
+            if self.is_active_dirty {
+                changes.executions.extend(session.active().cloned());
+            }
+        }
+        batch.sessions.push(changes);
+    }
+}
+
+fn notification_record(
+    session_id: &Arc<str>,
+    notification: NewNotification,
+    now: Millis,
+) -> NotificationRecord {
+    NotificationRecord {
+        id: ids::random_id("ntf"),
+        kind: notification.kind,
+        session_id: session_id.clone(),
+        execution_id: notification.execution_id,
+        status: notification.status,
+        error: notification.error,
+        branch: notification.branch,
+        agent_session_id: notification.agent_session_id,
+        created_at: now,
+        attempt: 0,
+        available_at: now,
+        parked: false,
+    }
+}

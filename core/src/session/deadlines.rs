@@ -1,0 +1,225 @@
+//! Deadlines (R13, R15–R19, R22): none hides another, each says why it woke, and handling a step
+//! late, or twice, changes nothing more.
+//!
+//! Every liveness deadline is a moment of life plus a threshold, so that time the coordinator
+//! lost is given back by moving the moment (R18b). Giving back is bounded: after the first time
+//! since the last real sign of life it is only done again while the coordinator itself has run
+//! for less than half the stale threshold, so that one that is always late still reaps.
+
+use super::records::{Grace, NotificationKind, Status};
+use super::{Active, Credit, Effect, Failure, NewNotification, Session, Transition};
+use crate::protocol::{close, outgoing};
+use crate::settings::Millis;
+
+/// Why a session wakes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deadline {
+    /// A late link is told how the execution ended (R10a).
+    LateEnded,
+    /// SIGTERM was not honoured: SIGKILL (R13).
+    Kill,
+    /// Nor was SIGKILL (R13).
+    NotHonoured,
+    /// Nobody came back (R22).
+    Grace,
+    /// No sign of life (R15).
+    Stale,
+    /// Nobody ever came (R16).
+    Pending,
+    /// The host may free the sandbox (R19).
+    Idle,
+    /// The session goes wholly (R19).
+    Expired,
+}
+
+impl Session {
+    /// The earliest moment at which [`super::Command::Tick`] has something to do, and why (R18).
+    pub fn next_deadline(&self) -> Option<(Millis, Deadline)> {
+        let late = self.next_ended_at().map(|at| (at, Deadline::LateEnded));
+        let rest = match &self.active {
+            Some(active) => self.active_deadline(active),
+            None => self.idle_deadline(),
+        };
+        earlier(late, rest)
+    }
+
+    /// What is kept in the row for the time in which the session is not in memory: the deadline
+    /// while nothing is active.
+    pub(super) fn stored_wake_at(&self) -> Option<Millis> {
+        match self.active {
+            Some(_) => None,
+            None => self.idle_deadline().map(|(at, _)| at),
+        }
+    }
+
+    fn active_deadline(&self, active: &Active) -> Option<(Millis, Deadline)> {
+        let record = &active.record;
+        let liveness = match record.status {
+            // "More than": one ms beyond the threshold.
+            Status::Pending => {
+                (active.alive_at + self.settings.pending_timeout_ms + 1, Deadline::Pending)
+            }
+            _ => (active.alive_at + self.settings.stale_after_ms + 1, Deadline::Stale),
+        };
+        let interrupt = record.interrupt.as_ref();
+        let candidates = [
+            interrupt.and_then(|i| i.kill_at).map(|at| (at, Deadline::Kill)),
+            interrupt.and_then(|i| i.fail_at).map(|at| (at, Deadline::NotHonoured)),
+            record.grace.as_ref().map(|grace| (grace.deadline, Deadline::Grace)),
+            Some(liveness),
+        ];
+        candidates.into_iter().fold(None, earlier)
+    }
+
+    fn idle_deadline(&self) -> Option<(Millis, Deadline)> {
+        let since = self.record.last_activity_at;
+        let idle = (!self.record.idle_told)
+            .then_some((since + self.settings.idle_after_ms, Deadline::Idle));
+        earlier(idle, Some((since + self.settings.session_ttl_ms, Deadline::Expired)))
+    }
+
+    /// Handles all that is due, in order.
+    pub(super) fn tick(&mut self, now: Millis, out: &mut Transition) {
+        while let Some((at, deadline)) = self.next_deadline()
+            && at <= now
+        {
+            match deadline {
+                Deadline::LateEnded => self.send_ended_frames(now, out),
+                Deadline::Kill => self.escalate_now(out),
+                Deadline::NotHonoured => self.fail_for("Interrupt not honoured", now, out),
+                Deadline::Grace => self.expire_grace(now, out),
+                Deadline::Stale => {
+                    self.fail_for("Execution timeout - no heartbeat received", now, out);
+                }
+                Deadline::Pending => {
+                    self.fail_for("Execution timeout - wrapper never connected", now, out);
+                }
+                Deadline::Idle => self.tell_idle(out),
+                Deadline::Expired => {
+                    self.delete(now, out);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn fail_for(&mut self, message: &str, now: Millis, out: &mut Transition) {
+        self.end_failed(Failure { message: message.into(), ..Failure::default() }, None, now, out);
+    }
+
+    fn escalate_now(&mut self, out: &mut Transition) {
+        let Some(active) = &mut self.active else { return };
+        let Some(interrupt) = &mut active.record.interrupt else { return };
+        interrupt.kill_at = None;
+        interrupt.signal = outgoing::Signal::Kill;
+        if let Some(link) = &active.link {
+            let frame = outgoing::kill(outgoing::Signal::Kill).into();
+            out.effects.push(Effect::Send(link.id, frame));
+        }
+        out.changes.active = true;
+        out.changes.session = true;
+    }
+
+    fn tell_idle(&mut self, out: &mut Transition) {
+        self.record.idle_told = true;
+        out.changes.session = true;
+        out.changes.notifications.push(NewNotification {
+            kind: NotificationKind::SessionIdle,
+            execution_id: None,
+            status: None,
+            error: None,
+            branch: self.record.branch.clone(),
+            agent_session_id: self.record.agent_session_id.clone(),
+        });
+    }
+
+    /// Removes the session wholly (R19a): the active execution is failed first, every link is
+    /// closed, subscribers end.
+    pub(super) fn delete(&mut self, now: Millis, out: &mut Transition) {
+        if self.active.is_some() {
+            self.fail_for("Session deleted", now, out);
+        }
+        for side in self.side_links.drain(..) {
+            let reason = close::DONE_REASON.into();
+            out.effects.push(Effect::Close(side.link.id, close::DONE, reason));
+        }
+        out.effects.push(Effect::Deleted);
+        out.changes.deleted = true;
+    }
+
+    /// Time in which the coordinator did not run, or could not store, is not the wrapper's fault
+    /// (R18b).
+    pub(super) fn resumed(&mut self, lost_ms: Millis, now: Millis, out: &mut Transition) {
+        let half_stale = self.settings.stale_after_ms / 2;
+        let recovery_grace_ms = self.settings.recovery_grace_ms;
+        let Some(active) = &mut self.active else { return };
+        match &mut active.credit {
+            Some(credit) => {
+                let ran = now - credit.since - credit.lost_ms - lost_ms;
+                credit.lost_ms += lost_ms;
+                if ran >= half_stale {
+                    return;
+                }
+            }
+            None => active.credit = Some(Credit { since: now, lost_ms: 0 }),
+        }
+        // Input that came after the loss is taken before it is reported (R18a).
+        active.alive_at = (active.alive_at + lost_ms).min(now);
+        let interrupt = active.record.interrupt.as_mut();
+        if let Some(interrupt) = interrupt.filter(|i| i.requested_at + lost_ms <= now) {
+            interrupt.kill_at = interrupt.kill_at.map(|at| at + lost_ms);
+            interrupt.fail_at = interrupt.fail_at.map(|at| at + lost_ms);
+            out.changes.active = true;
+        }
+        if let Some(grace) = &mut active.record.grace {
+            grace.deadline = now + recovery_grace_ms;
+            out.changes.active = true;
+        }
+        out.changes.session |= out.changes.active;
+        out.effects.push(Effect::Warn(format!(
+            "execution {}: the coordinator was away for {lost_ms} ms, deadlines are moved",
+            active.record.id
+        )));
+    }
+
+    /// After a restart every link is gone, and recovery counts as a sign of life (R23).
+    pub(super) fn recover(&mut self, now: Millis, out: &mut Transition) {
+        let recovery_grace_ms = self.settings.recovery_grace_ms;
+        let kill_grace_ms = self.settings.kill_grace_ms;
+        let Some(active) = &mut self.active else { return };
+        active.alive_at = now;
+        active.credit = None;
+        active.link = None;
+        let record = &mut active.record;
+        if record.status == Status::Running {
+            let grace = record.grace.get_or_insert_with(|| Grace {
+                started_at: now,
+                deadline: now,
+                code: close::RESTART,
+                reason: close::RESTART_REASON.to_owned(),
+            });
+            grace.deadline = now + recovery_grace_ms;
+        }
+        if let Some(interrupt) = &mut record.interrupt {
+            let killed_at = match interrupt.signal {
+                outgoing::Signal::Kill => Some(now),
+                outgoing::Signal::Term => interrupt.grace_ms.map(|grace| now + grace),
+            };
+            interrupt.kill_at = killed_at.filter(|_| interrupt.kill_at.is_some());
+            // What was switched off stays off.
+            interrupt.fail_at = killed_at
+                .zip(kill_grace_ms)
+                .map(|(at, grace)| at + grace)
+                .filter(|_| interrupt.fail_at.is_some());
+        }
+        out.changes.active = true;
+        out.changes.session = true;
+    }
+}
+
+fn earlier<T>(one: Option<(Millis, T)>, other: Option<(Millis, T)>) -> Option<(Millis, T)> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if other.0 < one.0 { other } else { one }),
+        (one, other) => one.or(other),
+    }
+}

@@ -1,0 +1,219 @@
+//! What comes after the end (R10a): evidence is never dropped, and never a second ending.
+//!
+//! Two kinds of link bring it. A *late* link was accepted after the end, because the execution
+//! ended without its wrapper's own word; it is told how the execution ended and is closed once
+//! that word has come. A *closing* link was there when the execution ended; frames that were
+//! under way are kept too. Neither changes a status, starts a grace or counts for a deadline of
+//! the execution.
+
+use std::sync::Arc;
+
+use super::ingest::{
+    Number, adopt_producer, gap_frame, is_unnumbered, outcome, place, refusal_frame,
+    rejected_event, stored_event, volatile_record,
+};
+use super::lifecycle::ended_frame;
+use super::records::{ExecutionRecord, NotificationKind};
+use super::{
+    AcknowledgedLink, Effect, LinkId, LinkMode, LinkState, NewNotification, SIDE_LINKS, Session,
+    SideKind, SideLink, Transition,
+};
+use crate::Error;
+use crate::protocol::{BadFrame, Frame, Lifecycle, close, outgoing};
+use crate::settings::Millis;
+
+impl Session {
+    /// Attaching to an execution that has ended.
+    pub(super) fn attach_late(
+        &mut self,
+        link: LinkId,
+        mut record: ExecutionRecord,
+        mode: LinkMode,
+        now: Millis,
+        out: &mut Transition,
+    ) -> Result<(), Error> {
+        let refused = Err(Error::ExecutionNotActive { status: record.status.as_str() });
+        let LinkMode::Acknowledged { producer, attempt } = mode else { return refused };
+        let known = record.producer.as_ref().is_none_or(|current| current.id == producer);
+        let in_time = record
+            .completed_at
+            .is_none_or(|completed_at| now - completed_at <= self.settings.late_window_ms);
+        if record.own_ending || !known || !in_time {
+            return refused;
+        }
+        self.replace_side_links(&record.id, out);
+        let is_first = record.producer.is_none();
+        let last_number = adopt_producer(&mut record, &producer);
+        let grace_ms = self.settings.disconnect_grace_ms;
+        let welcome =
+            outgoing::welcome(last_number, &producer, grace_ms, self.frame_limits(), true);
+        out.effects.push(Effect::Send(link, welcome.into()));
+        self.keep_side_link(SideLink {
+            link: LinkState {
+                id: link,
+                acknowledged: Some(AcknowledgedLink { producer, attempt, last_number }),
+            },
+            execution_id: record.id.clone(),
+            // `ended` follows in a step of its own, due at once.
+            kind: SideKind::Late { ended: Some((now, ended_frame(&record))) },
+        });
+        if is_first {
+            out.changes.executions.push(record);
+            out.changes.session = true;
+        }
+        Ok(())
+    }
+
+    /// A frame on a link that is not the active execution's: kept if the link is known here,
+    /// ignored if it was replaced.
+    pub(super) fn receive_late(
+        &mut self,
+        link: LinkId,
+        frame: Result<Frame, BadFrame>,
+        subject: Option<ExecutionRecord>,
+        now: Millis,
+        out: &mut Transition,
+    ) {
+        let Some(index) = self.side_links.iter().position(|side| side.link.id == link) else {
+            return;
+        };
+        let Some(mut record) = subject else { return };
+        // What the link has to be told comes before what answers its frames.
+        self.send_ended_frames(now, out);
+        let side = &mut self.side_links[index];
+        let Some(numbers) = &mut side.link.acknowledged else {
+            match frame {
+                Ok(frame) => self.keep_late(index, frame, &mut record, now, out),
+                Err(bad) => out.effects.push(Effect::Send(link, refusal_frame(&bad))),
+            }
+            if !out.changes.events.is_empty() {
+                out.changes.executions.push(record);
+            }
+            return;
+        };
+        let last_seq = record.producer.as_ref().map_or(0, |producer| producer.last_seq);
+        let seq = match &frame {
+            Ok(frame) if frame.seq.is_none() && is_unnumbered(&frame.event_type) => return,
+            Ok(Frame { seq: None, .. }) => {
+                let text = outgoing::protocol_error("in acknowledged mode every frame carries seq");
+                out.effects.push(Effect::Send(link, text.into()));
+                return;
+            }
+            Ok(Frame { seq: Some(seq), .. }) => *seq,
+            Err(bad) => bad.seq.unwrap_or(numbers.last_number + 1),
+        };
+        numbers.last_number = seq;
+        match place(seq, last_seq) {
+            Number::Seen => out.effects.push(Effect::Acknowledge(link, last_seq)),
+            Number::Gap => {
+                out.effects.push(Effect::Send(link, gap_frame(seq, last_seq)));
+                let reason = close::GAP_REASON.into();
+                out.effects.push(Effect::Close(link, close::PROTOCOL_VIOLATED, reason));
+                self.side_links.remove(index);
+            }
+            Number::Next(seq) => {
+                if let Some(producer) = &mut record.producer {
+                    producer.last_seq = seq;
+                }
+                out.effects.push(Effect::Acknowledge(link, seq));
+                match frame {
+                    Ok(frame) => self.keep_late(index, frame, &mut record, now, out),
+                    Err(bad) => {
+                        let mut event = rejected_event(&bad);
+                        event.late = true;
+                        self.append(&record.id, event, now, out);
+                        out.effects.push(Effect::Send(link, refusal_frame(&bad)));
+                    }
+                }
+                out.changes.executions.push(record);
+                out.changes.session = true;
+            }
+        }
+    }
+
+    /// Stores a late frame; the first terminal one of an execution without an ending of its own
+    /// is told to the host, and closes a late link.
+    fn keep_late(
+        &mut self,
+        index: usize,
+        frame: Frame,
+        record: &mut ExecutionRecord,
+        now: Millis,
+        out: &mut Transition,
+    ) {
+        let lifecycle = Lifecycle::of(&frame.event_type, &frame.data);
+        if lifecycle.is_none() && self.settings.volatile_types.contains(&frame.event_type) {
+            out.effects.push(Effect::Broadcast(volatile_record(&record.id, frame, now)));
+            return;
+        }
+        self.append(&record.id, stored_event(frame, true), now, out);
+        let Some(lifecycle) = lifecycle.filter(Lifecycle::is_terminal) else { return };
+        if !record.own_ending {
+            record.own_ending = true;
+            let (status, error, branch) = outcome(lifecycle);
+            out.changes.notifications.push(NewNotification {
+                kind: NotificationKind::LateResult,
+                execution_id: Some(record.id.clone()),
+                status: Some(status),
+                error,
+                branch,
+                agent_session_id: record.agent_session_id.clone(),
+            });
+        }
+        let side = &mut self.side_links[index];
+        if matches!(side.kind, SideKind::Late { .. }) {
+            side.kind = SideKind::Closing;
+            let reason = close::DONE_REASON.into();
+            out.effects.push(Effect::Close(side.link.id, close::DONE, reason));
+        }
+    }
+
+    /// Sends the `ended` frames that are due.
+    pub(super) fn send_ended_frames(&mut self, now: Millis, out: &mut Transition) {
+        for side in &mut self.side_links {
+            if let SideKind::Late { ended } = &mut side.kind
+                && let Some((_, frame)) = ended.take_if(|(at, _)| *at <= now)
+            {
+                out.effects.push(Effect::Send(side.link.id, frame));
+            }
+        }
+    }
+
+    /// When the next `ended` frame is due.
+    pub(super) fn next_ended_at(&self) -> Option<Millis> {
+        let due = self.side_links.iter().filter_map(|side| match &side.kind {
+            SideKind::Late { ended } => ended.as_ref().map(|(at, _)| *at),
+            SideKind::Closing => None,
+        });
+        due.min()
+    }
+
+    /// The close of a side link: a late one is answered with 4000.
+    pub(super) fn side_link_closed(&mut self, link: LinkId, out: &mut Transition) {
+        let Some(index) = self.side_links.iter().position(|side| side.link.id == link) else {
+            return;
+        };
+        let side = self.side_links.remove(index);
+        if matches!(side.kind, SideKind::Late { .. }) {
+            out.effects.push(Effect::Close(link, close::DONE, close::DONE_REASON.into()));
+        }
+    }
+
+    pub(super) fn keep_side_link(&mut self, side: SideLink) {
+        if self.side_links.len() == SIDE_LINKS {
+            self.side_links.remove(0);
+        }
+        self.side_links.push(side);
+    }
+
+    fn replace_side_links(&mut self, execution_id: &Arc<str>, out: &mut Transition) {
+        self.side_links.retain(|side| {
+            let replaced = side.execution_id == *execution_id;
+            if replaced && matches!(side.kind, SideKind::Late { .. }) {
+                let reason = close::REPLACED_REASON.into();
+                out.effects.push(Effect::Close(side.link.id, close::REPLACED, reason));
+            }
+            !replaced
+        });
+    }
+}

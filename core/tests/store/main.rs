@@ -1,0 +1,25 @@
+//! The stores, held to one contract: every case of `records`, `log`, `notifications` and `faults`
+//! runs on each store there is. The other modules are about what only a file can do.
+
+mod faults;
+mod fixture;
+mod log;
+mod notifications;
+mod records;
+
+/// Runs each case on every store.
+#[macro_export]
+macro_rules! on_every_store {
+    ($($(#[$attribute:meta])* fn $name:ident($store:ident) $body:block)*) => {
+        $($(#[$attribute])* fn $name($store: &mut dyn stayline::store::Store) $body)*
+
+        mod memory {
+            $(#[test] fn $name() { $crate::fixture::with_memory(super::$name); })*
+        }
+
+        #[cfg(feature = "sqlite")]
+        mod sqlite {
+            $(#[test] fn $name() { $crate::fixture::with_sqlite(super::$name); })*
+        }
+    };
+}
