@@ -8,7 +8,7 @@ use stayline::coordinator::{Clock, Coordinator as Core, Options};
 use stayline::net::server::ServerOptions;
 use stayline::session::records::Status;
 use stayline::settings::Millis;
-use stayline::store::faults::Faults;
+use stayline::store::faults::{Faults, Outcome};
 use stayline::{Error, Settings as CoreSettings};
 
 use crate::clock::ManualClock;
@@ -204,7 +204,7 @@ impl Coordinator {
     }
 
     /// Test hook, with `_faults=True`: the next commit reports failure. `"lost"`: nothing of it
-    /// is kept; `"unknown_kept"`: it was kept all the same.
+    /// is kept; `"unknown_kept"`: it was kept all the same; `"unknown_lost"`: it was not.
     fn _fail_next_commit(&self, outcome: &str) -> Result<()> {
         let faults = self.home.get()?.faults.as_ref();
         let faults = faults.ok_or_else(|| Error::invalid("open the coordinator with _faults=True"))?;
@@ -212,14 +212,17 @@ impl Coordinator {
     }
 }
 
-fn fail_next_commit(_faults: &Faults, outcome: &str) -> Result<()> {
-    match outcome {
-        "lost" | "unknown_kept" => Ok(()),
-        _ => Err(Error::invalid(format!(
-            "no such outcome of a commit: {outcome:?}; it is lost or unknown_kept"
-        ))
-        .into()),
-    }
+fn fail_next_commit(faults: &Faults, outcome: &str) -> Result<()> {
+    let outcome = match outcome {
+        "lost" => Outcome::Lost,
+        "unknown_kept" => Outcome::UnknownKept,
+        "unknown_lost" => Outcome::UnknownLost,
+        _ => {
+            return Err(Error::invalid(format!("no such outcome of a commit: {outcome:?}")).into());
+        }
+    };
+    faults.fail_next_commit(outcome);
+    Ok(())
 }
 
 /// Reads a status by its name.
