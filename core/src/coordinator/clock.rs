@@ -94,7 +94,10 @@ impl ManualClock {
     /// The earliest deadline of all its coordinators.
     pub fn next_deadline(&self) -> Option<Millis> {
         let coordinators = self.coordinators();
-        coordinators.iter().filter_map(|coordinator| coordinator.next_deadline().ok().flatten()).min()
+        coordinators
+            .iter()
+            .filter_map(|coordinator| coordinator.next_deadline().ok().flatten())
+            .min()
     }
 
     pub(super) fn register(&self, coordinator: &Arc<Shared>) {
@@ -125,11 +128,9 @@ impl TimeSource {
     /// `newest` is the newest time in the store (R18c).
     pub(super) fn new(clock: &Clock, newest: Option<Millis>) -> TimeSource {
         match clock {
-            Clock::System => TimeSource::System(Mutex::new(SystemTimeline::new(
-                newest,
-                wall_ms(),
-                elapsed_ms(),
-            ))),
+            Clock::System => {
+                TimeSource::System(Mutex::new(SystemTimeline::new(newest, wall_ms(), elapsed_ms())))
+            }
             Clock::Manual(clock) => {
                 clock.set(newest.unwrap_or(Millis::MIN));
                 TimeSource::Manual(clock.clone())
@@ -191,7 +192,7 @@ impl SystemTimeline {
     }
 }
 
-fn wall_ms() -> Millis {
+pub(super) fn wall_ms() -> Millis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX / 4)
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::clock::LOST_AFTER_MS;
-use super::engine::Engine;
+use super::engine::{Engine, RETRY_MS};
 use super::shared::Shared;
 use crate::Error;
 use crate::session::Command;
@@ -28,14 +28,23 @@ pub(super) struct DueCache {
 }
 
 impl DueCache {
-    /// What a commit changes of the answers.
-    pub(super) fn committed(&mut self, batch: &Batch, now: Millis) {
+    /// What a commit changes of the answers. `earlier_wakes` are those that the rows of the batch
+    /// held before.
+    pub(super) fn committed(
+        &mut self,
+        batch: &Batch,
+        earlier_wakes: &[Option<Millis>],
+        now: Millis,
+    ) {
+        let holds_smallest =
+            |smallest: Millis| earlier_wakes.iter().any(|earlier| *earlier == Some(smallest));
+        if self.stored_wake.flatten().is_some_and(holds_smallest) {
+            self.stored_wake = None;
+        }
         for changes in &batch.sessions {
-            // The row may have held the smallest wake-up before.
-            if self.stored_wake.flatten().is_some() || changes.delete {
-                self.stored_wake = None;
-            } else if let Some(wake_at) = changes.record.as_ref().and_then(|row| row.wake_at) {
-                self.stored_wake = self.stored_wake.map(|_| Some(wake_at));
+            let wake_at = changes.record.as_ref().and_then(|row| row.wake_at);
+            if let (Some(smallest), Some(wake_at)) = (&mut self.stored_wake, wake_at) {
+                *smallest = Some(smallest.map_or(wake_at, |smallest| smallest.min(wake_at)));
             }
             if changes.delete {
                 self.oldest_event = None;
@@ -43,6 +52,11 @@ impl DueCache {
                 self.oldest_event = Some(Some(now));
             }
         }
+    }
+
+    /// The smallest of the remembered answers; the minimum of all only where all are known.
+    pub(super) fn smallest(&self) -> Option<Millis> {
+        [self.stored_wake, self.notification].into_iter().flatten().flatten().min()
     }
 
     pub(super) fn forget_notifications(&mut self) {
@@ -74,13 +88,12 @@ impl Engine {
             && !matches!(error, Error::Closed | Error::InvalidArgument { .. })
         {
             tracing::error!("what is due could not be handled: {error}");
-            self.retry_at = Some(now + 1_000);
+            self.retry_at = Some(now + RETRY_MS);
         }
     }
 
     fn handle_all_due(&mut self, shared: &Shared, now: Millis) -> Result<(), Error> {
         self.store()?;
-        self.retry_at = None;
         self.give_back_failing_time(shared, now);
         self.retell_closes(shared);
         while self.next_deadline(now)?.is_some_and(|at| at <= now) {
@@ -95,10 +108,13 @@ impl Engine {
                 let stored = self.store()?.due_sessions(now, DUE_AT_ONCE)?;
                 due.extend(stored.into_iter().filter(|id| !due.contains(id)).collect::<Vec<_>>());
             }
-            let ticks = due.into_iter().map(|session_id| (session_id, vec![Command::Tick]));
+            let ticks = due.iter().map(|session_id| (session_id.clone(), vec![Command::Tick]));
             if !self.step_all(shared, ticks) {
-                // Tried again after a while (R27).
-                return Ok(());
+                if self.retry_at.is_some_and(|retry_at| retry_at > now) {
+                    return Ok(());
+                }
+                // The store works, but refuses some of these sessions.
+                self.postpone(due, now);
             }
             self.prune(shared, now)?;
             if self.next_notification_at(now)?.is_some_and(|at| at <= now) {
@@ -106,6 +122,16 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Sessions whose step the store refuses are tried again after a while, and hold up nobody.
+    fn postpone(&mut self, session_ids: Vec<Arc<str>>, now: Millis) {
+        for session_id in session_ids {
+            if !self.postpone_deadline(&session_id, now, now + RETRY_MS) {
+                // It is not live: its deadline is in its row, which cannot be written.
+                self.retry_at = Some(now + RETRY_MS);
+            }
+        }
     }
 
     /// Time in which no commit succeeded counts as lost (R18b), before anything is failed for it.
@@ -116,8 +142,6 @@ impl Engine {
             if self.tell_resumed(shared, lost_ms) {
                 self.failing_since = None;
             }
-        } else if self.retry_at.is_none() {
-            self.failing_since = None;
         }
     }
 

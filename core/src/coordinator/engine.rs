@@ -11,22 +11,23 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::clock::LOST_AFTER_MS;
 use super::entry::Entry;
 use super::ids;
 use super::link::Output;
 use super::record::Record;
 use super::shared::{Answer, Request, Shared, Work, unknown_session};
 use super::working::Working;
-use crate::Error;
 use crate::protocol::{BadFrame, RejectCode, close, outgoing};
 use crate::session::{Command, Effect, Session};
 use crate::settings::Millis;
 use crate::store::{
-    Batch, CommitError, FaultKind, NotificationChange, OpenReader, Reader, SessionFault, Store,
+    Batch, CommitError, FaultKind, NotificationChange, ReadOnlyStore, Reader, SessionFault, Store,
 };
+use crate::{Error, Settings};
 
 /// A step that failed is tried again after this long (R27).
-const RETRY_MS: Millis = 1_000;
+pub(super) const RETRY_MS: Millis = 1_000;
 /// How often a version conflict is resolved by loading again before it counts as a failure.
 const CONFLICT_ATTEMPTS: usize = 5;
 
@@ -34,8 +35,11 @@ const CONFLICT_ATTEMPTS: usize = 5;
 pub(super) struct Engine {
     /// `None`: closed, or read-only.
     store: Option<Box<dyn Store>>,
-    readers: OpenReader,
-    is_read_only: bool,
+    /// Instead of `store`, beside another owner.
+    read_only: Option<Box<dyn ReadOnlyStore>>,
+    pub(super) retention_ms: Millis,
+    /// When the driver looks by itself.
+    driver_looks_at: Millis,
     next_commit_id: u64,
     /// Deadlines of the sessions that are live (R18).
     pub(super) deadlines: BTreeSet<(Millis, Arc<str>)>,
@@ -58,18 +62,20 @@ enum Outcome {
 }
 
 impl Engine {
-    pub(super) fn new(store: Box<dyn Store>, readers: OpenReader) -> Engine {
-        let mut engine = Engine::read_only(readers);
-        engine.store = Some(store);
-        engine.is_read_only = false;
-        engine
+    pub(super) fn new(store: Box<dyn Store>, settings: &Settings) -> Engine {
+        Engine { store: Some(store), ..Engine::empty(settings) }
     }
 
-    pub(super) fn read_only(readers: OpenReader) -> Engine {
+    pub(super) fn read_only(store: Box<dyn ReadOnlyStore>, settings: &Settings) -> Engine {
+        Engine { read_only: Some(store), ..Engine::empty(settings) }
+    }
+
+    fn empty(settings: &Settings) -> Engine {
         Engine {
             store: None,
-            readers,
-            is_read_only: true,
+            read_only: None,
+            retention_ms: settings.event_retention_ms,
+            driver_looks_at: Millis::MIN,
             next_commit_id: ids::first_commit_id(),
             deadlines: BTreeSet::new(),
             deadline_of: HashMap::new(),
@@ -84,21 +90,42 @@ impl Engine {
     /// Releases the store; whatever comes later is told that this is closed.
     pub(super) fn shut(&mut self) {
         self.store = None;
+        self.read_only = None;
         self.deadlines.clear();
         self.deadline_of.clear();
     }
 
     pub(super) fn store(&mut self) -> Result<&mut Box<dyn Store>, Error> {
-        if self.is_read_only {
-            return Err(Error::invalid(
+        match (&mut self.store, &self.read_only) {
+            (Some(store), _) => Ok(store),
+            (None, Some(_)) => Err(Error::invalid(
                 "this coordinator is read-only; open the store without read_only to change it",
-            ));
+            )),
+            (None, None) => Err(Error::Closed),
         }
-        self.store.as_mut().ok_or(Error::Closed)
     }
 
     pub(super) fn reader(&self) -> Result<Box<dyn Reader>, Error> {
-        (self.readers)()
+        match (&self.store, &self.read_only) {
+            (Some(store), _) => store.reader(),
+            (None, Some(store)) => store.reader(),
+            (None, None) => Err(Error::Closed),
+        }
+    }
+
+    /// The driver sleeps until `at` unless something comes sooner.
+    pub(super) fn driver_sleeps_until(&mut self, at: Millis) {
+        self.driver_looks_at = at;
+    }
+
+    /// Wakes the driver when something is due before it looks by itself.
+    fn wake_driver_if_sooner(&self, shared: &Shared) {
+        let live = self.deadlines.first().map(|(at, _)| *at);
+        let retry = self.retry_at.filter(|_| self.has_unkept_closes());
+        let soonest = [live, self.cache.smallest(), retry].into_iter().flatten().min();
+        if soonest.is_some_and(|at| at < self.driver_looks_at) {
+            shared.wake_driver();
+        }
     }
 
     /// One step: everything in `requests` is applied and committed together.
@@ -133,7 +160,7 @@ impl Engine {
             let result = self.notification(shared, command).map(Answer::Notification);
             request.finish(shared, result);
         }
-        shared.wake_driver_for(self);
+        self.wake_driver_if_sooner(shared);
     }
 
     /// Applies one command to each of several sessions, as one commit, with no one waiting for
@@ -236,13 +263,14 @@ impl Engine {
         attempt: usize,
     ) -> bool {
         let mut batch = Batch { commit_id: self.next_commit_id, time: now, ..Batch::default() };
+        let earlier_wakes: Vec<_> = steps.iter().map(|working| working.base_wake_at).collect();
         for working in &mut steps {
             working.write_into(&mut batch, now);
         }
         let faults = if batch.sessions.is_empty() && batch.notifications.is_empty() {
             Vec::new()
         } else {
-            match self.commit(shared, &batch, now) {
+            match self.commit(shared, &batch, &earlier_wakes, now) {
                 Outcome::Kept(faults) => faults,
                 Outcome::Failed(error) => {
                     let requests = steps.into_iter().flat_map(Working::into_requests).collect();
@@ -263,7 +291,13 @@ impl Engine {
     }
 
     /// Writes a batch and finds out how that went.
-    fn commit(&mut self, shared: &Shared, batch: &Batch, now: Millis) -> Outcome {
+    fn commit(
+        &mut self,
+        shared: &Shared,
+        batch: &Batch,
+        earlier_wakes: &[Option<Millis>],
+        now: Millis,
+    ) -> Outcome {
         self.next_commit_id += 1;
         let store = match self.store() {
             Ok(store) => store,
@@ -284,7 +318,7 @@ impl Engine {
             }
         };
         match &outcome {
-            Outcome::Kept(_) => self.succeeded(shared, batch, now),
+            Outcome::Kept(_) => self.succeeded(shared, batch, earlier_wakes, now),
             Outcome::Failed(error) => {
                 tracing::error!("{error}");
                 self.failing_since.get_or_insert(now);
@@ -294,10 +328,21 @@ impl Engine {
         outcome
     }
 
-    fn succeeded(&mut self, shared: &Shared, batch: &Batch, now: Millis) {
+    fn succeeded(
+        &mut self,
+        shared: &Shared,
+        batch: &Batch,
+        earlier_wakes: &[Option<Millis>],
+        now: Millis,
+    ) {
         self.retry_at = None;
-        self.cache.committed(batch, now);
-        let enqueues = |change: &NotificationChange| matches!(change, NotificationChange::Enqueue(_));
+        // What was longer is given back before the next deadline is handled (R18b).
+        if self.failing_since.is_some_and(|since| now - since <= LOST_AFTER_MS) {
+            self.failing_since = None;
+        }
+        self.cache.committed(batch, earlier_wakes, now);
+        let enqueues =
+            |change: &NotificationChange| matches!(change, NotificationChange::Enqueue(_));
         if batch.notifications.iter().any(enqueues) {
             self.cache.forget_notifications();
             shared.notified.notify();
@@ -344,7 +389,7 @@ impl Engine {
             sessions: Vec::new(),
             notifications: vec![change],
         };
-        match self.commit(shared, &batch, now) {
+        match self.commit(shared, &batch, &[], now) {
             Outcome::Kept(_) => Ok(()),
             Outcome::Failed(error) => Err(error),
         }
@@ -355,13 +400,7 @@ impl Engine {
     }
 
     /// A session's part of a commit was refused.
-    fn redo(
-        &mut self,
-        shared: &Shared,
-        working: Working,
-        kind: FaultKind,
-        attempt: usize,
-    ) -> bool {
+    fn redo(&mut self, shared: &Shared, working: Working, kind: FaultKind, attempt: usize) -> bool {
         let session_id = working.session_id.clone();
         let requests = working.into_requests();
         match kind {
@@ -432,7 +471,9 @@ impl Engine {
         if let Ok(Some(stored)) = loaded {
             let mut session = (*entry.committed()).clone();
             session.reload(stored);
-            entry.show(session, |_| {});
+            let last_id = session.record().last_event_id;
+            // Readers find what they missed in the store.
+            entry.show(session, |ring| ring.clear(last_id));
         }
     }
 
@@ -472,9 +513,8 @@ impl Engine {
         }
         release(shared, effects);
         for (request, result) in answers {
-            let answer = result.map(|reply| {
-                Answer::Session(reply.unwrap_or(crate::session::Reply::Done))
-            });
+            let answer =
+                result.map(|reply| Answer::Session(reply.unwrap_or(crate::session::Reply::Done)));
             request.finish(shared, answer);
         }
     }
@@ -494,6 +534,22 @@ impl Engine {
             self.deadlines.insert((next, session_id.clone()));
             self.deadline_of.insert(session_id.clone(), next);
         }
+    }
+
+    /// Moves a live session's deadline, only here in memory; whether there is one.
+    pub(super) fn postpone_deadline(
+        &mut self,
+        session_id: &Arc<str>,
+        now: Millis,
+        until: Millis,
+    ) -> bool {
+        let Some(at) = self.deadline_of.get(session_id).copied() else { return false };
+        if at <= now {
+            self.deadlines.remove(&(at, session_id.clone()));
+            self.deadlines.insert((until, session_id.clone()));
+            self.deadline_of.insert(session_id.clone(), until);
+        }
+        true
     }
 
     /// Nothing of the step was kept.

@@ -16,15 +16,8 @@ pub(super) fn execution_id(now: Millis) -> Arc<str> {
     bytes[6] = 0x70 | (bytes[6] & 0x0f);
     bytes[8] = 0x80 | (bytes[8] & 0x3f);
     let hex = hex(&bytes);
-    format!(
-        "exc_{}-{}-{}-{}-{}",
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..]
-    )
-    .into()
+    format!("exc_{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        .into()
 }
 
 /// A random name with a prefix that says what it names.

@@ -294,11 +294,7 @@ impl Link {
         self.shared.submit(requests)
     }
 
-    fn request(
-        &self,
-        frame: Result<crate::protocol::Frame, BadFrame>,
-        bytes: usize,
-    ) -> Request {
+    fn request(&self, frame: Result<crate::protocol::Frame, BadFrame>, bytes: usize) -> Request {
         self.state.under_way.fetch_add(bytes, Ordering::AcqRel);
         let command = Command::Receive {
             link: self.state.id,

@@ -1,407 +1,335 @@
-//! SKELETON of the coordinator's public API: signatures are final, bodies come.
-#![allow(missing_docs, unused_variables, dead_code)]
-use crate::protocol::Filter;
-use crate::session::records::*;
+//! The coordinator: many sessions over one store.
+//!
+//! It takes commands, applies them to working copies of the pure [`crate::session::Session`],
+//! writes all their changes in one commit, and only then shows them and lets their effects out
+//! (R27). It keeps time, so that every deadline is met (R18), and it serves readers from the past
+//! into the present (R35).
+//!
+//! ```
+//! use stayline::coordinator::{AttachOptions, Coordinator, Credential, Options, StartOptions};
+//!
+//! let coordinator = Coordinator::open("memory:", Options::default())?;
+//! let session = coordinator.session("user_1:agent_1")?;
+//! let started = session.start(StartOptions::default())?;
+//! let link = session.attach(AttachOptions {
+//!     execution_id: started.execution_id.to_string(),
+//!     credential: Credential::Token(Some(started.token.to_string())),
+//!     acknowledged: false,
+//!     producer: None,
+//!     attempt: None,
+//! })?;
+//! link.receive(r#"{"streamEventType":"complete","data":{"exitCode":0}}"#)?;
+//! let ended = session.wait(&started.execution_id, None)?;
+//! assert_eq!(ended.record.status.as_str(), "completed");
+//! # Ok::<(), stayline::Error>(())
+//! ```
+//!
+//! Where things are: `shared` (the queue and who leads), `engine` (the commit loop), `working`
+//! (one session during one step), `due` (deadlines), `entry` and `record` (what readers share),
+//! `subscription`, `link`, `session` (the handle), `notifications`, `clock`, `ticket`, `ids`.
+
+mod clock;
+mod due;
+mod engine;
+mod entry;
+mod ids;
+mod link;
+mod notifications;
+mod record;
+mod session;
+mod shared;
+mod signal;
+mod subscription;
+mod ticket;
+mod working;
+
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+pub use self::clock::{Clock, ManualClock};
+pub use self::link::{Link, Output};
+pub use self::record::Record;
+pub use self::session::{
+    AttachOptions, AttachRefusal, Credential, ExecutionView, FailOptions, Session, SessionView,
+    StartOptions, Started, Watch,
+};
+pub use self::subscription::{Next, SubscribeOptions, Subscription};
+pub use crate::session::{Health, InterruptGrace, Verdict};
+
+#[cfg(any(feature = "server", feature = "client"))]
+pub(crate) use self::clock::elapsed_ms;
+
+use self::clock::TimeSource;
+use self::engine::Engine;
+use self::notifications::NotificationCommand;
+use self::shared::{Answer, Shared, Work};
+use crate::session::Command;
+use crate::session::records::NotificationRecord;
 use crate::settings::Millis;
-use crate::store::SessionSummary;
-use crate::store::faults::Faults;
+use crate::store::faults::{Faults, FaultyStore};
+use crate::store::{SessionSummary, Store};
 use crate::wake::Wake;
 use crate::{Error, Settings};
-use serde_json::{Map, Value};
-use std::sync::Arc;
-use std::time::Duration;
 
-/// Time only moves when told; `advance` handles everything due on the way, each at its own moment, on the calling thread, in every coordinator opened with a clone of this clock.
-#[derive(Clone, Debug)]
-pub struct ManualClock(());
-impl ManualClock {
-    pub fn new(now: Millis) -> ManualClock {
-        todo!()
-    }
-    pub fn now(&self) -> Millis {
-        todo!()
-    }
-    /// Moves on by `ms`, handling all that is due at its own moment.
-    pub fn advance(&self, ms: Millis) {
-        todo!()
-    }
-    /// Only moves time to `now` (>= current): commands are applied at it, nothing due is handled (see [`Coordinator::handle_due`]).
-    pub fn set(&self, now: Millis) {
-        todo!()
-    }
-    /// Time jumps for the coordinators, which notice at the end (R18b: `Resumed{lost_ms: ms}` when over 3 000), then handle what is due.
-    pub fn suspend(&self, ms: Millis) {
-        todo!()
-    }
-    /// The earliest deadline of all its coordinators.
-    pub fn next_deadline(&self) -> Option<Millis> {
-        todo!()
-    }
-}
-#[derive(Clone, Debug, Default)]
-pub enum Clock {
-    #[default]
-    System,
-    Manual(ManualClock),
-}
+/// How to open a coordinator.
 #[derive(Clone, Default)]
 pub struct Options {
+    /// Every bound and delay.
     pub settings: Settings,
+    /// Where time comes from.
     pub clock: Clock,
+    /// For tests: makes the store fail on request.
     pub faults: Option<Faults>,
 }
 
-/// A handle; clones share one coordinator. Thread-safe. Dropping the last clone closes it (as `close`).
+/// A handle; clones share one coordinator, and any thread may use it. It is closed by
+/// [`Coordinator::close`], or when the last clone goes.
 #[derive(Clone)]
-pub struct Coordinator(());
+pub struct Coordinator {
+    shared: Arc<Shared>,
+    owner: Arc<Owner>,
+}
+
+/// Closes the coordinator when the last handle goes, and ends its thread.
+struct Owner {
+    shared: Arc<Shared>,
+    driver: Mutex<Option<JoinHandle<()>>>,
+    is_read_only: bool,
+}
+
 impl Coordinator {
-    /// "memory:" or "sqlite:PATH". Recovers (R23) before it returns.
+    /// Opens `memory:` or `sqlite:PATH`, and recovers what was active (R23) before it returns.
+    ///
+    /// Errors: `InvalidSettings` (R24), `InvalidArgument` for another location, `StoreInUse`,
+    /// `StoreFormat`, `StoreError`.
     pub fn open(location: &str, options: Options) -> Result<Coordinator, Error> {
-        todo!()
+        options.settings.check()?;
+        let now = match &options.clock {
+            Clock::System => Millis::MIN,
+            Clock::Manual(clock) => clock.now(),
+        };
+        let opened_at = if now == Millis::MIN { clock::wall_ms() } else { now };
+        let store = crate::store::open(location, &options.settings, opened_at)?;
+        Coordinator::with_store(store, options)
     }
-    /// Beside an owner: getters, `events` and `sessions` work; what would write is InvalidArgument.
+
+    /// [`Coordinator::open`] over a store of the host's own.
+    pub fn with_store(store: Box<dyn Store>, options: Options) -> Result<Coordinator, Error> {
+        options.settings.check()?;
+        let is_immediate = store.is_immediate();
+        let mut store = match options.faults {
+            Some(faults) => Box::new(FaultyStore::new(store, faults)),
+            None => store,
+        };
+        let newest = store.newest_time()?;
+        let active = store.active_sessions()?;
+        let settings = Arc::new(options.settings);
+        let shared = Arc::new(Shared::new(
+            settings.clone(),
+            TimeSource::new(&options.clock, newest),
+            Engine::new(store, &settings),
+            is_immediate,
+            ids::secret(),
+        ));
+        {
+            let mut engine = shared.lock_engine();
+            let recover =
+                active.into_iter().map(|stored| (stored.record.id.clone(), vec![Command::Recover]));
+            if !engine.step_all(&shared, recover) {
+                let detail = "what was active could not be recovered".to_owned();
+                return Err(Error::StoreError { detail });
+            }
+        }
+        let driver = match options.clock {
+            Clock::Manual(clock) => {
+                clock.register(&shared);
+                None
+            }
+            Clock::System => Some(spawn_driver(&shared)?),
+        };
+        let owner =
+            Owner { shared: shared.clone(), driver: Mutex::new(driver), is_read_only: false };
+        Ok(Coordinator { shared, owner: Arc::new(owner) })
+    }
+
+    /// Opens a store beside its owner, or without one: getters and `events` work, whatever would
+    /// write is `InvalidArgument`. Nothing is recovered and no deadline is acted on.
     pub fn open_read_only(location: &str, settings: Settings) -> Result<Coordinator, Error> {
-        todo!()
+        settings.check()?;
+        let store = crate::store::open_read_only(location)?;
+        let settings = Arc::new(settings);
+        let shared = Arc::new(Shared::new(
+            settings.clone(),
+            TimeSource::new(&Clock::System, None),
+            Engine::read_only(store, &settings),
+            false,
+            ids::secret(),
+        ));
+        let owner = Owner { shared: shared.clone(), driver: Mutex::new(None), is_read_only: true };
+        Ok(Coordinator { shared, owner: Arc::new(owner) })
     }
+
+    /// Whether it was opened with [`Coordinator::open_read_only`].
     pub fn is_read_only(&self) -> bool {
-        todo!()
+        self.owner.is_read_only
     }
-    /// Makes a handle; creates nothing (R19a). InvalidArgument for an id that is none.
+
+    /// A handle on a session; creates nothing (R19a). `InvalidArgument` for an id that is none.
     pub fn session(&self, id: &str) -> Result<Session, Error> {
-        todo!()
+        Session::new(self.shared.clone(), id)
     }
+
+    /// Sessions, the one with the newest activity first, at most `limit`.
     pub fn sessions(&self, limit: usize) -> Result<Vec<SessionSummary>, Error> {
-        todo!()
+        self.shared.read(|reader| reader.sessions(limit))
     }
+
+    /// Its settings.
     pub fn settings(&self) -> &Settings {
-        todo!()
+        &self.shared.settings
     }
+
+    /// Its time, ms since the Unix epoch; it never goes back (R18c).
     pub fn now(&self) -> Millis {
-        todo!()
+        self.shared.time.now()
     }
-    /// The next wake-up: the minimum of all pending deadlines, lease expiry aside.
+
+    /// The next wake-up: the minimum of all pending deadlines, the expiry of leases aside (R18).
     pub fn next_deadline(&self) -> Result<Option<Millis>, Error> {
-        todo!()
+        self.shared.next_deadline()
     }
-    /// Handles what is due now (manual clock; with the system clock a thread does it).
+
+    /// Handles what is due now. With the system clock a thread does it by itself.
     pub fn handle_due(&self) {
-        todo!()
+        self.shared.handle_due();
     }
-    /// Takes (leases) the next notification; waits up to `timeout` (None: for ever; ZERO: not at all). R39.
+
+    /// Whether a commit costs no I/O, so that calls return at once.
+    pub fn is_immediate(&self) -> bool {
+        self.shared.is_immediate()
+    }
+
+    /// Takes the next notification, which leases it (R39). Waits up to `timeout` (`None`: for
+    /// ever; zero: not at all); `Ok(None)` when there is none in time.
     pub fn take_notification(
         &self,
         timeout: Option<Duration>,
     ) -> Result<Option<NotificationRecord>, Error> {
-        todo!()
+        let until = timeout.map(|timeout| Instant::now() + timeout);
+        loop {
+            let seen = self.shared.notified.count();
+            if let Some(taken) = self.notification(NotificationCommand::Take)? {
+                return Ok(Some(taken));
+            }
+            if timeout == Some(Duration::ZERO) || !self.shared.notified.wait(seen, until) {
+                return Ok(None);
+            }
+        }
     }
+
+    /// It is dealt with and will not come again. `NotFound`.
     pub fn acknowledge_notification(&self, id: &str) -> Result<(), Error> {
-        todo!()
+        self.notification(NotificationCommand::Acknowledge(id.into())).map(|_| ())
     }
+
+    /// It comes again after `retry_in_ms`. `NotFound`.
     pub fn reject_notification(&self, id: &str, retry_in_ms: Millis) -> Result<(), Error> {
-        todo!()
+        if !(0..=crate::settings::MAX_DURATION_MS).contains(&retry_in_ms) {
+            return Err(Error::invalid(format!("retry_in_ms cannot be {retry_in_ms}")));
+        }
+        self.notification(NotificationCommand::Reject(id.into(), retry_in_ms)).map(|_| ())
     }
-    /// Those not acknowledged, parked ones included (or only those).
+
+    /// Those not acknowledged, in order, parked ones included, or only those.
     pub fn notifications(&self, parked_only: bool) -> Result<Vec<NotificationRecord>, Error> {
-        todo!()
+        self.shared.read(|reader| reader.notifications(parked_only))
     }
+
+    /// A parked notification starts anew. `NotFound`.
     pub fn requeue_notification(&self, id: &str) -> Result<(), Error> {
-        todo!()
+        self.notification(NotificationCommand::Requeue(id.into())).map(|_| ())
     }
-    /// Called whenever a notification may have become available. Kept as a weak reference.
-    pub fn add_notification_waker(&self, waker: std::sync::Weak<dyn Wake>) {
-        todo!()
+
+    /// Called whenever a notification may have become available, and at close.
+    pub fn add_notification_waker(&self, waker: Weak<dyn Wake>) {
+        self.shared.notified.add_waker(waker);
     }
-    /// A short-lived signed ticket for one session's stream; `verify_ticket` is Unauthorized for a wrong or expired one. The key is the coordinator's own (random at open) unless set.
+
+    /// A signed ticket that opens one session's stream for `ttl_ms`.
     pub fn issue_ticket(&self, session_id: &str, ttl_ms: Millis) -> Result<String, Error> {
-        todo!()
+        self.shared.check_open()?;
+        ids::check_id("session", session_id, self.shared.settings.max_id_bytes)?;
+        if !(1..=crate::settings::MAX_DURATION_MS).contains(&ttl_ms) {
+            return Err(Error::invalid(format!("ttl_ms cannot be {ttl_ms}")));
+        }
+        Ok(self.shared.tickets.issue(session_id, self.now() + ttl_ms))
     }
+
+    /// `Unauthorized` for a ticket that is wrong, expired, or of another session or coordinator.
     pub fn verify_ticket(&self, session_id: &str, ticket: &str) -> Result<(), Error> {
-        todo!()
+        self.shared.tickets.verify(session_id, ticket, self.now())
     }
-    /// The server tells where it serves (StoreInUse.url of a second opener).
-    pub fn set_url(&self, url: Option<&str>) {
-        todo!()
+
+    /// Where it serves: what a second opener of the store is told (`StoreInUse.url`).
+    pub fn set_url(&self, url: Option<&str>) -> Result<(), Error> {
+        self.shared.lock_engine().store()?.set_owner_url(url)
     }
-    /// Orderly: everything handed over is committed, links get Close 1012, subscribers end, waiters get Closed, the store is released. Idempotent.
-    pub fn close(&self) -> Result<(), Error> {
-        todo!()
+
+    /// Closes in order: what was handed over is committed, links get `Close` 1012, streams end,
+    /// waiting calls get `Closed`, the store is released. Calling it again does nothing.
+    pub fn close(&self) {
+        self.owner.end(true);
     }
-    /// As a crash would: nothing is flushed, nobody is told; the store is released. For tests.
+
+    /// Ends it as a crash would: nothing is flushed and nobody is told; only the store is
+    /// released. For tests.
     pub fn abandon(&self) {
-        todo!()
+        self.owner.end(false);
     }
-}
-#[derive(Clone, Debug, Default)]
-pub struct StartOptions {
-    pub execution_id: Option<String>,
-    pub mode: Option<String>,
-    pub token: Option<String>,
-}
-#[derive(Clone, Debug)]
-pub struct Started {
-    pub execution_id: Arc<str>,
-    pub token: Arc<str>,
-}
-#[derive(Clone, Debug)]
-pub enum Credential {
-    /// compared with the execution's token in constant time
-    Token(Option<String>),
-    /// the host (its authorize hook) has checked already
-    Trusted,
-}
-#[derive(Clone, Debug)]
-pub struct AttachOptions {
-    pub execution_id: String,
-    pub credential: Credential,
-    pub acknowledged: bool,
-    pub producer: Option<String>,
-    pub attempt: Option<u64>,
-}
-#[derive(Clone, Debug, Default)]
-pub struct FailOptions {
-    pub message: String,
-    pub event_type: Option<String>,
-    pub payload: Option<Map<String, Value>>,
-    pub suppress_notification: bool,
-}
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    Sent,
-    Latched,
-    AlreadyTerminal,
-}
-impl Verdict {
-    pub fn as_str(self) -> &'static str {
-        todo!()
+
+    fn notification(
+        &self,
+        command: NotificationCommand,
+    ) -> Result<Option<NotificationRecord>, Error> {
+        match self.shared.call(Work::Notification(command))? {
+            Answer::Notification(record) => Ok(record),
+            Answer::Session(_) => Ok(None),
+        }
     }
-}
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum InterruptGrace {
-    #[default]
-    Default,
-    Never,
-    After(Millis),
-}
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
-    Healthy,
-    Unknown,
-    Stale,
-}
-impl Health {
-    pub fn as_str(self) -> &'static str {
-        todo!()
-    }
-}
-#[derive(Clone, Debug)]
-pub struct ExecutionView {
-    pub session_id: Arc<str>,
-    pub record: ExecutionRecord,
-    pub health: Option<Health>,
-}
-#[derive(Clone, Debug)]
-pub struct SessionView {
-    pub record: SessionRecord,
-    pub active: Option<ExecutionRecord>,
-    pub link_attached: bool,
-}
-#[derive(Clone, Debug, Default)]
-pub struct SubscribeOptions {
-    pub filter: Filter,
-    pub epoch: Option<String>,
-    /// begin at the end instead of replaying
-    pub live_only: bool,
-    /// ends when this execution is terminal and all its events were given
-    pub until: Option<String>,
 }
 
-/// A handle on one session; creates nothing.
-#[derive(Clone)]
-pub struct Session(());
-impl Session {
-    pub fn id(&self) -> &Arc<str> {
-        todo!()
-    }
-    pub fn start(&self, options: StartOptions) -> Result<Started, Error> {
-        todo!()
-    }
-    pub fn attach(&self, options: AttachOptions) -> Result<Link, Error> {
-        todo!()
-    }
-    pub fn fail(&self, execution_id: &str, options: FailOptions) -> Result<bool, Error> {
-        todo!()
-    }
-    pub fn finish(
-        &self,
-        execution_id: &str,
-        status: Status,
-        message: Option<&str>,
-        completed_at: Option<Millis>,
-    ) -> Result<(), Error> {
-        todo!()
-    }
-    pub fn interrupt(
-        &self,
-        execution_id: Option<&str>,
-        escalate: bool,
-        grace: InterruptGrace,
-    ) -> Result<Verdict, Error> {
-        todo!()
-    }
-    pub fn clear_interrupt(&self, execution_id: Option<&str>) -> Result<(), Error> {
-        todo!()
-    }
-    pub fn heartbeat(&self, execution_id: &str) -> Result<(), Error> {
-        todo!()
-    }
-    pub fn acquire_lease(
-        &self,
-        execution_id: &str,
-        lease_id: &str,
-        message_id: Option<&str>,
-    ) -> Result<Lease, Error> {
-        todo!()
-    }
-    pub fn extend_lease(&self, execution_id: &str, lease_id: &str) -> Result<Lease, Error> {
-        todo!()
-    }
-    pub fn release_lease(&self, execution_id: &str, lease_id: &str) -> Result<(), Error> {
-        todo!()
-    }
-    pub fn delete(&self) -> Result<(), Error> {
-        todo!()
-    }
-    pub fn view(&self) -> Result<SessionView, Error> {
-        todo!()
-    }
-    pub fn active(&self) -> Result<Option<Arc<str>>, Error> {
-        todo!()
-    }
-    pub fn execution(&self, id: &str) -> Result<ExecutionView, Error> {
-        todo!()
-    }
-    pub fn executions(
-        &self,
-        status: Option<Status>,
-        limit: usize,
-    ) -> Result<Vec<ExecutionView>, Error> {
-        todo!()
-    }
-    pub fn health(&self, execution_id: &str) -> Result<Option<Health>, Error> {
-        todo!()
-    }
-    /// One bounded round of the past (R36); loop with `filter.after = page.next_after` until `page.end`.
-    pub fn events(&self, filter: &Filter) -> Result<crate::store::EventPage, Error> {
-        todo!()
-    }
-    pub fn count_events(&self, filter: &Filter) -> Result<u64, Error> {
-        todo!()
-    }
-    pub fn subscribe(&self, options: SubscribeOptions) -> Result<Subscription, Error> {
-        todo!()
-    }
-    /// Waits until the execution is terminal; Timeout.
-    pub fn wait(
-        &self,
-        execution_id: &str,
-        timeout: Option<Duration>,
-    ) -> Result<ExecutionView, Error> {
-        todo!()
-    }
-    /// Called after every commit that touches this session (and at close). Kept as a weak reference.
-    pub fn add_waker(&self, waker: std::sync::Weak<dyn Wake>) {
-        todo!()
+impl std::fmt::Debug for Coordinator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Coordinator").finish_non_exhaustive()
     }
 }
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    Send(Arc<str>),
-    Close { code: u16, reason: String },
-}
-/// One ingest link. Dropping it without `closed` counts as closed 1006.
-pub struct Link(());
-impl Link {
-    pub fn execution_id(&self) -> &Arc<str> {
-        todo!()
-    }
-    pub fn is_acknowledged(&self) -> bool {
-        todo!()
-    }
-    /// Hands one text frame over; waits only for back-pressure.
-    pub fn receive(&self, text: &str) -> Result<(), Error> {
-        todo!()
-    }
-    pub fn receive_many(&self, texts: Vec<String>) -> Result<(), Error> {
-        todo!()
-    }
-    pub fn receive_binary(&self, bytes: usize) -> Result<(), Error> {
-        todo!()
-    }
-    /// Hands over without ever waiting (for async drivers): look at `is_congested` before reading on; the link's waker is called when it clears.
-    pub fn submit(&self, texts: Vec<String>) -> Result<(), Error> {
-        todo!()
-    }
-    pub fn is_congested(&self) -> bool {
-        todo!()
-    }
-    /// The socket is gone (by whomever). Idempotent.
-    pub fn closed(&self, code: u16, reason: &str) -> Result<(), Error> {
-        todo!()
-    }
-    /// The next output if there is one; `Close` is the last.
-    pub fn try_output(&self) -> Option<Output> {
-        todo!()
-    }
-    /// Waits; None when the time is over. Closed after the final Close was taken.
-    pub fn output(&self, timeout: Option<Duration>) -> Result<Option<Output>, Error> {
-        todo!()
-    }
-    pub fn set_waker(&self, waker: Option<Arc<dyn Wake>>) {
-        todo!()
-    }
-    /// Whether the link is still open (no Close was put out, `closed` not called), and otherwise the close.
-    pub fn close_state(&self) -> Option<(u16, String)> {
-        todo!()
+
+impl Owner {
+    fn end(&self, orderly: bool) {
+        self.shared.close(orderly);
+        let driver = self.driver.lock().take();
+        if let Some(driver) = driver
+            && driver.thread().id() != std::thread::current().id()
+            && driver.join().is_err()
+        {
+            tracing::error!("the coordinator's thread had panicked");
+        }
     }
 }
-/// One record of a stream: a stored event, a volatile one (id 0), or a control record (id 0: `connected`, `gap`, `deleted`).
-#[derive(Debug)]
-pub struct Record {
-    pub id: u64,
-    pub execution_id: Option<Arc<str>>,
-    pub session_id: Arc<str>,
-    pub event_type: Arc<str>,
-    pub timestamp: Millis,
-    pub late: bool,
-    pub control: bool,
-    pub data: Arc<str>,
-}
-impl Record {
-    /// the frame of the wire, serialized once for everybody
-    pub fn frame(&self) -> Arc<str> {
-        todo!()
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.end(true);
     }
 }
-#[derive(Clone, Debug)]
-pub enum Next {
-    Record(Arc<Record>),
-    /// nothing now
-    Empty,
-    /// the stream is over (deleted, `until` reached, coordinator closed)
-    Ended,
-}
-pub struct Subscription(());
-impl Subscription {
-    pub fn try_next(&mut self) -> Result<Next, Error> {
-        todo!()
-    }
-    pub fn next(&mut self, timeout: Option<Duration>) -> Result<Next, Error> {
-        todo!()
-    }
-    pub fn set_waker(&self, waker: Option<Arc<dyn Wake>>) {
-        todo!()
-    }
-    pub fn epoch(&self) -> &Arc<str> {
-        todo!()
-    }
+
+fn spawn_driver(shared: &Arc<Shared>) -> Result<JoinHandle<()>, Error> {
+    let shared = shared.clone();
+    std::thread::Builder::new()
+        .name("stayline".to_owned())
+        .spawn(move || shared.drive())
+        .map_err(|_| Error::LimitExceeded { limit: "threads", value: 1 })
 }

@@ -104,5 +104,9 @@ impl Engine {
 /// How long a delivery is leased: the n-th comes again after the lease, doubled n - 1 times.
 fn lease(shared: &Shared, earlier_deliveries: u32) -> Millis {
     let doubled = 1i64.checked_shl(earlier_deliveries.min(30)).unwrap_or(i64::MAX);
-    shared.settings.notification_lease_ms.saturating_mul(doubled).min(crate::settings::MAX_DURATION_MS)
+    shared
+        .settings
+        .notification_lease_ms
+        .saturating_mul(doubled)
+        .min(crate::settings::MAX_DURATION_MS)
 }

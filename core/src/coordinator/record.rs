@@ -144,10 +144,7 @@ impl Ring {
     }
 
     /// The records from a position on (or from the first that is left), with their positions.
-    pub(super) fn from_position(
-        &self,
-        position: u64,
-    ) -> impl Iterator<Item = (u64, &Arc<Record>)> {
+    pub(super) fn from_position(&self, position: u64) -> impl Iterator<Item = (u64, &Arc<Record>)> {
         let skip = position.saturating_sub(self.first_position);
         let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(self.records.len());
         let first = self.first_position + skip as u64;

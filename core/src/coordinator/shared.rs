@@ -387,14 +387,7 @@ impl Shared {
                 self.resumed(lost_ms);
             }
             self.handle_due();
-            let sleep = match self.next_deadline() {
-                Ok(Some(at)) => {
-                    let ms = u64::try_from(at - self.time.now()).unwrap_or(0);
-                    TICK.min(Duration::from_millis(ms))
-                }
-                Ok(None) => TICK,
-                Err(_) => TICK,
-            };
+            let sleep = self.driver_sleep(TICK);
             let leads = {
                 let mut queue = self.queue.lock();
                 let has_work = queue.driver_leads || std::mem::take(&mut queue.driver_looks);
@@ -407,6 +400,18 @@ impl Shared {
                 self.lead_as_driver();
             }
         }
+    }
+
+    /// How long the driver may sleep: until the next deadline, at most a tick.
+    fn driver_sleep(&self, tick: Duration) -> Duration {
+        let now = self.time.now();
+        let mut engine = self.engine.lock();
+        let next = match engine.next_deadline(now) {
+            Ok(Some(at)) => at.min(now + 1_000),
+            Ok(None) | Err(_) => now + 1_000,
+        };
+        engine.driver_sleeps_until(next);
+        tick.min(Duration::from_millis(u64::try_from(next - now).unwrap_or(0)))
     }
 
     fn lead_as_driver(&self) {
@@ -479,11 +484,9 @@ impl Shared {
         self.read(|reader| reader.load(session_id))?.ok_or_else(|| unknown_session(session_id))
     }
 
-    /// The session in memory, loaded if need be; kept there by the caller's counting itself in.
-    pub(super) fn ensure_entry(&self, session_id: &Arc<str>) -> Result<Arc<Entry>, Error> {
-        self.check_open()?;
-        let mut engine = self.lock_engine();
-        engine.ensure_entry(self, session_id)?.ok_or_else(|| unknown_session(session_id))
+    /// Forgets a session that nobody reads and in which nothing is live.
+    pub(super) fn release_entry(&self, session_id: &Arc<str>) {
+        self.engine.lock().release_entry(self, session_id);
     }
 
     pub(super) fn lock_engine(&self) -> MutexGuard<'_, Engine> {

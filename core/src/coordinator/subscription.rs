@@ -10,12 +10,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
 use serde_json::json;
 
 use super::entry::Entry;
 use super::record::Record;
 use super::shared::Shared;
+use super::signal::Signal;
 use crate::Error;
 use crate::protocol::Filter;
 use crate::store::LogBounds;
@@ -68,24 +68,6 @@ pub struct Subscription {
     signal: Arc<Signal>,
 }
 
-/// What the entry wakes: the waiting call, and the host's waker.
-#[derive(Default)]
-struct Signal {
-    woken: Mutex<bool>,
-    changed: Condvar,
-    waker: Mutex<Option<Arc<dyn Wake>>>,
-}
-
-impl Wake for Signal {
-    fn wake(&self) {
-        *self.woken.lock() = true;
-        self.changed.notify_all();
-        if let Some(waker) = &*self.waker.lock() {
-            waker.wake();
-        }
-    }
-}
-
 impl Subscription {
     pub(super) fn open(
         shared: Arc<Shared>,
@@ -94,17 +76,12 @@ impl Subscription {
     ) -> Result<Subscription, Error> {
         let signal = Arc::new(Signal::default());
         let until: Option<Arc<str>> = options.until.as_deref().map(Arc::from);
-        let (entry, bounds, live_from) = {
+        let (entry, live_from) = {
             // Under the engine's lock no commit falls between the look at the log and the ring.
             let mut engine = shared.lock_engine();
             let entry = engine
                 .ensure_entry(&shared, &session_id)?
                 .ok_or_else(|| super::shared::unknown_session(&session_id))?;
-            let needs_bounds = options.filter.after > 0 && !options.live_only;
-            let bounds = match needs_bounds {
-                true => engine.reader()?.log_bounds(&session_id)?,
-                false => None,
-            };
             if let Some(until) = &until
                 && let Err(error) = engine.require_execution(&entry, &session_id, until)
             {
@@ -115,7 +92,7 @@ impl Subscription {
             let weak: Weak<Signal> = Arc::downgrade(&signal);
             entry.add_waker(weak);
             let live_from = entry.with_ring(|ring, _| ring.end_position());
-            (entry, bounds, live_from)
+            (entry, live_from)
         };
         let session = entry.committed();
         let last = session.record().last_event_id;
@@ -136,7 +113,9 @@ impl Subscription {
         if options.live_only {
             subscription.cursor = last;
         } else if subscription.cursor > 0 {
-            let bounds = bounds.unwrap_or(LogBounds { earliest: last + 1, last });
+            let read =
+                subscription.shared.read(|reader| reader.log_bounds(&subscription.session_id));
+            let bounds = read?.unwrap_or(LogBounds { earliest: last + 1, last });
             subscription.look_for_gap(options.epoch.as_deref(), &session.record().epoch, bounds);
         }
         Ok(subscription)
@@ -167,23 +146,15 @@ impl Subscription {
 
     /// The next record; waits for it. [`Next::Empty`]: the time is over (`None`: wait for ever).
     pub fn next(&mut self, timeout: Option<Duration>) -> Result<Next, Error> {
-        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let until = timeout.map(|timeout| Instant::now() + timeout);
         loop {
-            *self.signal.woken.lock() = false;
+            self.signal.clear();
             match self.try_next()? {
                 Next::Empty => {}
                 next => return Ok(next),
             }
-            let mut woken = self.signal.woken.lock();
-            while !*woken {
-                match deadline {
-                    None => self.signal.changed.wait(&mut woken),
-                    Some(deadline) => {
-                        if self.signal.changed.wait_until(&mut woken, deadline).timed_out() {
-                            return Ok(Next::Empty);
-                        }
-                    }
-                }
+            if !self.signal.wait(until) {
+                return Ok(Next::Empty);
             }
         }
     }
@@ -191,11 +162,7 @@ impl Subscription {
     /// Called whenever there may be something new. It is not cleared by taking: look until
     /// [`Next::Empty`].
     pub fn set_waker(&self, waker: Option<Arc<dyn Wake>>) {
-        if let Some(waker) = &waker {
-            // What came before it was set must not wait for the next commit.
-            waker.wake();
-        }
-        *self.signal.waker.lock() = waker;
+        self.signal.set_waker(waker);
     }
 
     /// The log's epoch (R34a).

@@ -16,6 +16,8 @@ pub(super) struct Working {
     pub(super) session: Option<Session>,
     /// The version that the step began with; 0: the session was not stored.
     base_version: u64,
+    /// The wake-up that the stored row holds.
+    pub(super) base_wake_at: Option<Millis>,
     /// Made in this step and not stored yet.
     is_new: bool,
     is_dirty: bool,
@@ -35,6 +37,7 @@ impl Working {
         Working {
             session_id,
             base_version: session.as_ref().map_or(0, |session| session.record().version),
+            base_wake_at: session.as_ref().and_then(|session| session.record().wake_at),
             session,
             is_new: false,
             is_dirty: false,

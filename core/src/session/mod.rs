@@ -382,6 +382,22 @@ impl Session {
         Session { settings, record: stored.record, active, side_links: Vec::new() }
     }
 
+    /// Takes over rows that somebody else has changed, and keeps what is only live: the link and
+    /// the newest sign of life.
+    pub fn reload(&mut self, stored: StoredSession) {
+        let earlier = self.active.take();
+        let loaded = Session::load(stored, self.settings.clone());
+        self.record = loaded.record;
+        self.active = loaded.active.map(|mut active| {
+            if let Some(earlier) = earlier.filter(|e| e.record.id == active.record.id) {
+                active.link = earlier.link;
+                active.alive_at = active.alive_at.max(earlier.alive_at);
+                active.credit = earlier.credit;
+            }
+            active
+        });
+    }
+
     /// Applies a command. `subject` is the row of [`Command::subject`] unless that is the active
     /// execution; `None` when there is no such row. With an error nothing has changed.
     pub fn apply(
@@ -437,10 +453,10 @@ impl Session {
         Ok(out)
     }
 
-    /// The row as it must be written: with the version raised by one and the wake-up that holds
-    /// while nothing is active. Called once a commit.
-    pub fn row_to_write(&mut self) -> SessionRecord {
-        self.record.version += 1;
+    /// The row as it must be written: one version above the one that the step began with, and
+    /// with the wake-up that holds while nothing is active. Called once a commit.
+    pub fn row_to_write(&mut self, base_version: u64) -> SessionRecord {
+        self.record.version = base_version + 1;
         self.record.wake_at = self.stored_wake_at();
         self.record.clone()
     }
