@@ -1,5 +1,6 @@
 //! The core's wake-ups, for a task: [`Alarm`] is the [`Wake`] of whatever a task waits for.
 
+#[cfg(feature = "server")]
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,7 @@ impl Alarm {
     }
 
     /// Waits until it rings.
+    #[cfg(feature = "server")]
     pub(crate) async fn rung(&self) {
         poll_fn(|context| self.poll(context)).await;
     }

@@ -340,7 +340,8 @@ mod tests {
 
     #[test]
     fn fields_are_typed_and_unknown_ones_are_told() {
-        let body = br#"{"message":"m","suppressNotification":true,"payload":{"a":1},"graceMs":null}"#;
+        let body =
+            br#"{"message":"m","suppressNotification":true,"payload":{"a":1},"graceMs":null}"#;
         let mut fields = Fields::read(body).unwrap();
         assert_eq!(fields.text("message").unwrap().as_deref(), Some("m"));
         assert!(fields.flag("suppressNotification").unwrap());

@@ -39,9 +39,8 @@ pub(super) fn session(view: &SessionView) -> Value {
 }
 
 pub(super) fn execution(view: &ExecutionView) -> Value {
-    let ExecutionRecord {
-        id, mode, status, created_at, started_at, completed_at, error, ..
-    } = &view.record;
+    let ExecutionRecord { id, mode, status, created_at, started_at, completed_at, error, .. } =
+        &view.record;
     json!({
         "executionId": &**id,
         "sessionId": &*view.session_id,
