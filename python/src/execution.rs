@@ -22,8 +22,8 @@ struct Watching {
     bell: Arc<Bell>,
 }
 
-/// One execution. Its properties show what is committed now; once it is terminal they stay as
-/// they are, also after the coordinator was closed.
+/// One execution. Its properties show what is committed now; once they have shown it terminal
+/// they stay as they are, also after the coordinator was closed.
 #[pyclass(frozen, module = "stayline", weakref)]
 #[derive(Clone)]
 pub struct Execution {

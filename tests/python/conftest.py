@@ -6,8 +6,10 @@ import json
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import stayline
@@ -19,6 +21,18 @@ PATIENCE = 20.0
 def frame(event_type: str, data: object = None, **more: object) -> str:
     """An event frame as a wrapper sends it."""
     return json.dumps({"streamEventType": event_type, "data": data or {}, **more})
+
+
+T = TypeVar("T")
+
+
+def eventually(look: Callable[[], T]) -> T:
+    """Looks until there is something: a durable store commits on a thread of its own."""
+    deadline = time.monotonic() + PATIENCE
+    while not (seen := look()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.001)
+    return seen
 
 
 @pytest.fixture(params=["memory", "sqlite"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import stayline
-from conftest import frame
+from conftest import PATIENCE, frame
 
 
 def test_an_exception_before_the_wrapper_came_fails_the_run(
@@ -30,7 +30,7 @@ def test_once_a_wrapper_has_attached_nothing_is_done(session: stayline.Session) 
         raise RuntimeError("the host changed its mind")
     assert execution.status == "running"
     link.receive(frame("complete", {"exitCode": 0}))
-    assert execution.status == "completed"
+    assert execution.wait(PATIENCE).status == "completed"
 
 
 def test_leaving_in_peace_leaves_the_run_pending(session: stayline.Session) -> None:

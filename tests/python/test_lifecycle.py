@@ -156,7 +156,6 @@ def test_health_follows_the_last_sign_of_life(clock: stayline.ManualClock) -> No
         session = coordinator.session("s")
         execution = session.start()
         assert execution.health is None
-        session.attach(execution.id, trusted=True).closed
         link = session.attach(execution.id, trusted=True)
         assert session.health(execution.id) == "healthy"
         clock.advance(60)
@@ -225,6 +224,7 @@ def test_a_file_outlives_its_coordinator(tmp_path: Path) -> None:
         session = coordinator.session("s")
         done = session.start("done")
         session.fail("done", "boom")
+        assert done.terminal
         session.start("live")
         with pytest.raises(stayline.StoreInUse) as owned:
             stayline.Coordinator(location)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 import stayline
-from conftest import PATIENCE, frame
+from conftest import PATIENCE, eventually, frame
 
 
 @pytest.fixture
@@ -30,6 +30,7 @@ def test_events_are_lazy_and_read_in_rounds(
 ) -> None:
     text = "x" * 10_000
     link.receive_many([frame("output", {"n": n, "text": text}) for n in range(300)])
+    assert eventually(lambda: session.count_events() == 300)
     events = session.events()
     assert next(events).data == {"n": 0, "text": text}
     assert [event.id for event in events] == list(range(2, 301))
@@ -46,6 +47,7 @@ def test_filters(session: stayline.Session, link: stayline.Link) -> None:
                 timestamp=(base + timedelta(seconds=n)).isoformat(),
             )
         )
+    assert eventually(lambda: session.count_events() == 10)
     assert [event.data["n"] for event in session.events(types=["output"])] == [1, 3, 5, 7, 9]
     assert [event.id for event in session.events(after=8)] == [9, 10]
     assert [event.id for event in session.events(limit=3)] == [1, 2, 3]
@@ -65,7 +67,7 @@ def test_filters(session: stayline.Session, link: stayline.Link) -> None:
 
 def test_an_event_gives_its_fields(session: stayline.Session, link: stayline.Link) -> None:
     link.receive('{"streamEventType":"output","data": {"a" : 1.50},"timestamp":1700000000000}')
-    (event,) = session.events()
+    (event,) = eventually(lambda: list(session.events()))
     assert event.data is event.data
     assert event.raw_data == '{"a" : 1.50}'
     assert (event.session_id, event.execution_id) == ("user_1:agent_1", "e")
@@ -112,10 +114,11 @@ def test_until_ends_with_the_run_and_not_later(
     session: stayline.Session, link: stayline.Link
 ) -> None:
     link.receive(frame("complete", {"exitCode": 0}))
+    session.execution("e").wait(PATIENCE)
     session.start("f")
     session.fail("f", "x")
     stream = session.stream(until="e", timeout=PATIENCE)
-    assert stored(stream) == [1]
+    assert [event.id for event in stream if event.execution_id == "e"] == [1]
     assert stream.ended
     assert list(stream) == []
 
@@ -125,18 +128,19 @@ def test_a_timeout_ends_quietly_and_the_stream_goes_on(
 ) -> None:
     link.receive(frame("output"))
     stream = session.stream(timeout=0.01)
-    assert stored(stream) == [1]
+    assert eventually(lambda: stored(stream)) == [1]
     assert stored(stream) == []
     assert (stream.last_id, stream.ended) == (1, False)
     link.receive(frame("output"))
-    assert stored(stream) == [2]
+    assert eventually(lambda: stored(stream)) == [2]
     resumed = session.stream(after=stream.last_id, epoch=stream.epoch, timeout=0)
     link.receive(frame("output"))
-    assert stored(resumed) == [3]
+    assert eventually(lambda: stored(resumed)) == [3]
 
 
 def test_another_epoch_is_a_gap(session: stayline.Session, link: stayline.Link) -> None:
     link.receive_many([frame("output")] * 3)
+    assert eventually(lambda: session.count_events() == 3)
     events = list(session.stream(after=2, epoch="another", timeout=0))
     assert events[0].type == "gap"
     assert events[0].control
@@ -149,7 +153,7 @@ def test_volatile_events_are_live_only(session: stayline.Session, link: stayline
     stream = session.stream(live_only=True, timeout=0)
     list(stream)
     link.receive(frame("heartbeat", {"executionId": "e"}))
-    (beat,) = stream
+    (beat,) = eventually(lambda: list(stream))
     assert (beat.id, beat.type, beat.control) == (0, "heartbeat", False)
     assert stream.last_id == 0
     assert session.count_events() == 0
