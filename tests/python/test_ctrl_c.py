@@ -40,8 +40,9 @@ wrapper.wait_connected()
 
 BLOCKED = """
 import socket
-deaf = socket.create_server(("127.0.0.1", 0))
-url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+# A port that was just given back: nobody answers there.
+with socket.create_server(("127.0.0.1", 0)) as gone:
+    url = f"http://127.0.0.1:{gone.getsockname()[1]}"
 settings = stayline.Settings(buffer_events=1, overflow="block")
 wrapper = stayline.Wrapper(
     url, session_id="s", execution_id="e", settings=settings, retry_first=True
