@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,8 @@ execution = session.start("e")
 link = session.attach("e", trusted=True)
 link.receive('{"streamEventType":"output"}')
 %s
-print("waiting", flush=True)
 try:
+    print("waiting", flush=True)
     %s
 except KeyboardInterrupt:
     # And everything still works.
@@ -77,7 +78,8 @@ def test_a_waiting_call_raises_keyboard_interrupt(tmp_path: Path, wait: str) -> 
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "waiting\n"
-        # It may be on its way into the wait; an interrupt before it counts as well.
+        # Long enough to be inside the wait; an interrupt on the way there counts as well.
+        time.sleep(0.1)
         os.kill(process.pid, signal.SIGINT)
         output, errors = process.communicate(timeout=PATIENCE)
     finally:
