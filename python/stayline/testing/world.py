@@ -142,11 +142,19 @@ class World:
         # What was sent before is still what it was sent.
         self.collect()
         link.ended = link.ended or (code, reason)
-        self.driver.call("link_closed", link=link.handle, code=code, reason=reason)
+        self._hand_over(link, "link_closed", code=code, reason=reason)
 
-    def receive(self, link: LinkEnd, operation: str, **content: Any) -> None:
-        """One frame arrives. One that comes too late for the coordinator is ignored by it (R26),
-        and a failed commit is told on the link (R27, R28): neither is an error of the sender."""
+    def receive(self, link: LinkEnd, text: str) -> None:
+        """One text frame arrives."""
+        self._hand_over(link, "receive", text=text)
+
+    def receive_binary(self, link: LinkEnd, size: int) -> None:
+        """One binary frame arrives."""
+        self._hand_over(link, "receive_binary", bytes=size)
+
+    def _hand_over(self, link: LinkEnd, operation: str, **content: Any) -> None:
+        """What comes too late for the coordinator is ignored by it (R26), and a failed commit is
+        told on the link (R27, R28): neither is an error of the sender."""
         try:
             self.driver.call(operation, link=link.handle, **content)
         except OperationError as error:
@@ -263,6 +271,7 @@ class World:
     # The ends, as the network sees them.
 
     def network_attach(self, connection: Connection) -> str:
+        """Attaches a wrapper's attempt."""
         link = self.attach(
             connection.session,
             connection.wrapper,
@@ -275,22 +284,28 @@ class World:
         return link.handle
 
     def network_receive(self, link: str, text: str) -> None:
-        self.receive(self._links_by_handle[link], "receive", text=text)
+        """Hands a frame to the coordinator."""
+        self.receive(self._links_by_handle[link], text)
 
     def network_link_closed(self, link: str, code: int, reason: str) -> None:
+        """Tells the coordinator that a link is gone."""
         self.close_link(self._links_by_handle[link], code, reason)
 
     def network_opened(self, connection: Connection) -> None:
+        """Tells a wrapper that its attempt is answered."""
         self._network_input(connection, "w_opened", protocol=connection.protocol)
 
     def network_refused(self, connection: Connection, refused: Mapping[str, Any]) -> None:
+        """Tells a wrapper that its attempt has failed."""
         answer = {"status": None, "refusal": None, "execution_status": None, **refused}
         self._network_input(connection, "w_refused", **answer)
 
     def network_frame(self, connection: Connection, text: str) -> None:
+        """Hands a frame to a wrapper."""
         self._network_input(connection, "w_frame", text=text)
 
     def network_closed(self, connection: Connection, code: int, reason: str) -> None:
+        """Tells a wrapper that its connection is gone."""
         self._network_input(connection, "w_closed", code=code, reason=reason)
 
     def _network_input(self, connection: Connection, operation: str, **arguments: Any) -> None:
