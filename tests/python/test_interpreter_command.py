@@ -18,7 +18,7 @@ SKIPS = {"name": "skips", "steps": [{"do": "start"}, {"do": "restart"}]}
 WRONG = {"name": "wrong", "steps": [{"do": "start"}, {"do": "start", "x": 1}]}
 
 #: A driver in a few lines: it answers what the file beside it says, and can misbehave.
-PROGRAM = '''#!{python}
+PROGRAM = """#!{python}
 import json, sys
 for line in sys.stdin:
     request = json.loads(line)
@@ -43,7 +43,7 @@ for line in sys.stdin:
         case other:
             answer["error"] = {{"name": "UnknownOperation", "operation": other}}
     print(json.dumps(answer), flush=True)
-'''
+"""
 
 
 @pytest.fixture
