@@ -32,9 +32,7 @@ def host(coordinator: stayline.Coordinator) -> None:
         assert_type(event, stayline.Event)
         assert_type(event.data, Any)
     for notification in coordinator.notifications(timeout=0):
-        assert_type(
-            notification.kind, Literal["execution_ended", "session_idle", "late_result"]
-        )
+        assert_type(notification.kind, Literal["execution_ended", "session_idle", "late_result"])
     assert_type(session.interrupt(), Literal["sent", "latched", "already_terminal"])
     assert_type(session.fail("e", "x"), bool)
 
@@ -57,8 +55,9 @@ def agent(wrapper: stayline.Wrapper) -> stayline.Ended:
 
 def machine(wrapper: sansio.Wrapper) -> str | None:
     match wrapper.poll_action():
-        case sansio.Connect(attempt, protocol):
+        case sansio.Connect(attempt, execution_id, protocol):
             assert_type(attempt, int)
+            assert_type(execution_id, str)
             assert_type(protocol, int | None)
         case sansio.Write(_, text):
             return text
