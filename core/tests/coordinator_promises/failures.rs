@@ -38,14 +38,19 @@ fn lost_time_is_given_back_although_the_first_commit_after_it_fails() {
     let host = host();
     start(&host.session, "e").unwrap();
     let _link = attach(&host.session, "e", None).unwrap();
+    let other = host.coordinator.session("other").unwrap();
+    start(&other, "e").unwrap();
+    attach(&other, "e", None).unwrap().closed(1006, "gone").unwrap();
     host.faults.fail_next_commit(Outcome::Lost);
-    // Far beyond the stale threshold.
+    // Far beyond the stale threshold and the grace.
     host.clock.suspend(200_000);
-    assert_eq!(host.status("e"), "running");
     host.clock.advance(2_000);
     assert_eq!(host.status("e"), "running", "the frozen coordinator is not the wrapper's fault");
+    assert_eq!(other.active().unwrap().as_deref(), Some("e"), "a fresh grace comes first");
+    host.clock.advance(60_000);
+    assert_eq!(other.active().unwrap(), None);
     // It is given once: without a sign of life it is stale in the end.
-    host.clock.advance(90_001);
+    host.clock.advance(30_001);
     assert_eq!(host.status("e"), "failed");
 }
 
@@ -194,4 +199,17 @@ fn deadlines_that_a_failing_store_held_up_are_all_met_in_order() {
     let order: Vec<&str> = ended.iter().map(|record| &*record.session_id).collect();
     let expected: Vec<String> = (0..20).map(|n| format!("s{n}")).collect();
     assert_eq!(order, expected);
+}
+
+/// R16, R18b: a commit that failed once, long ago, is no time in which none succeeded.
+#[test]
+fn a_quiet_time_after_one_failed_commit_is_not_given_back() {
+    let host = host();
+    start(&host.session, "e").unwrap();
+    host.faults.fail_next_commit(Outcome::Lost);
+    assert!(host.session.interrupt(None, false, Default::default()).is_err());
+    host.clock.advance(300_000);
+    assert_eq!(host.status("e"), "pending");
+    host.clock.advance(1);
+    assert_eq!(host.status("e"), "failed");
 }

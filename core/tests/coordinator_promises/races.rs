@@ -286,6 +286,7 @@ fn of_many_links_at_once_one_remains() {
         }
         assert!(session.view().unwrap().active.unwrap().grace.is_none());
         open[0].receive(r#"{"streamEventType":"complete","data":{"exitCode":0}}"#).unwrap();
-        assert_eq!(session.execution(&id).unwrap().record.status, Status::Completed);
+        let ended = session.wait(&id, Some(PATIENCE)).unwrap().record;
+        assert_eq!(ended.status, Status::Completed);
     }
 }
