@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use stayline::coordinator::{
-    AttachOptions, Clock, Coordinator, Credential, Link, ManualClock, Options, Output, Session,
-    StartOptions,
+    AttachOptions, AttachRefusal, Clock, Coordinator, Credential, Link, ManualClock, Options,
+    Output, Session, StartOptions,
 };
 use stayline::protocol::Filter;
 use stayline::session::records::{EventRecord, ExecutionRecord, NotificationRecord};
@@ -60,12 +60,22 @@ pub fn start(session: &Session, id: &str) -> Result<(), Error> {
 
 /// A link; acknowledged if it has a producer.
 pub fn attach(session: &Session, id: &str, producer: Option<&str>) -> Result<Link, Error> {
-    session.attach(AttachOptions {
+    attempt(session, id, producer, 1).map_err(|refusal| refusal.error)
+}
+
+/// The same with an attempt number.
+pub fn attempt(
+    session: &Session,
+    id: &str,
+    producer: Option<&str>,
+    number: u64,
+) -> Result<Link, AttachRefusal> {
+    session.attach_or_refuse(AttachOptions {
         execution_id: id.into(),
         credential: Credential::Trusted,
         acknowledged: producer.is_some(),
         producer: producer.map(str::to_owned),
-        attempt: Some(1),
+        attempt: Some(number),
     })
 }
 
