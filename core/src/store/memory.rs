@@ -220,10 +220,18 @@ impl State {
             }
         }
         for change in &batch.notifications {
-            if let NotificationChange::Enqueue(record) = change
-                && faults.iter().any(|fault| fault.session_id == record.session_id)
-            {
-                continue;
+            if let NotificationChange::Enqueue(record) = change {
+                if faults.iter().any(|fault| fault.session_id == record.session_id) {
+                    continue;
+                }
+                // Found by `check` where a session's part comes with it.
+                if self.notifications.contains(&record.id) {
+                    faults.push(SessionFault {
+                        session_id: record.session_id.clone(),
+                        kind: exists_already(&record.id),
+                    });
+                    continue;
+                }
             }
             self.notifications.apply(change);
         }
@@ -277,7 +285,7 @@ impl State {
                 && record.session_id == changes.session_id
                 && self.notifications.contains(&record.id)
             {
-                return poison(format!("notification {} exists already", record.id));
+                return Err(exists_already(&record.id));
             }
         }
         Ok(())
@@ -337,4 +345,8 @@ impl State {
         }
         pruned
     }
+}
+
+fn exists_already(notification_id: &str) -> FaultKind {
+    FaultKind::Poison(format!("notification {notification_id} exists already"))
 }

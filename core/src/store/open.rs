@@ -56,7 +56,8 @@ impl Location<'_> {
                 without_credentials(location)
             )));
         }
-        Err(Error::invalid(format!("the location {location:?} is not one; it is {FORMS}")))
+        let shown = without_credentials(location);
+        Err(Error::invalid(format!("the location {shown:?} is not one; it is {FORMS}")))
     }
 }
 
@@ -68,24 +69,27 @@ fn without_credentials(location: &str) -> String {
     }
 }
 
-#[cfg(any())]
+#[cfg(feature = "sqlite")]
 fn open_sqlite(path: &str, settings: &Settings, now: Millis) -> Result<Box<dyn Store>, Error> {
     Ok(Box::new(super::sqlite::SqliteStore::open(path, settings, now)?))
 }
 
-#[cfg(any())]
+#[cfg(feature = "sqlite")]
 fn open_sqlite_read_only(path: &str) -> Result<Box<dyn ReadOnlyStore>, Error> {
     Ok(Box::new(super::sqlite::SqliteStore::open_read_only(path)?))
 }
 
+#[cfg(not(feature = "sqlite"))]
 fn open_sqlite(path: &str, _: &Settings, _: Millis) -> Result<Box<dyn Store>, Error> {
     Err(left_out(path))
 }
 
+#[cfg(not(feature = "sqlite"))]
 fn open_sqlite_read_only(path: &str) -> Result<Box<dyn ReadOnlyStore>, Error> {
     Err(left_out(path))
 }
 
+#[cfg(not(feature = "sqlite"))]
 fn left_out(path: &str) -> Error {
     Error::invalid(format!(
         "the location \"sqlite:{path}\": this build leaves SQLite out (feature `sqlite`)"

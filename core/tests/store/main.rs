@@ -1,10 +1,20 @@
 //! The stores, held to one contract: every case of `records`, `log`, `notifications` and `faults`
 //! runs on each store there is. The other modules are about what only a file can do.
 
+#[cfg(feature = "sqlite")]
+mod child;
+#[cfg(feature = "sqlite")]
+mod crash;
 mod faults;
+#[cfg(feature = "sqlite")]
+mod files;
 mod fixture;
 mod log;
 mod notifications;
+#[cfg(feature = "sqlite")]
+mod ownership;
+#[cfg(feature = "sqlite")]
+mod poison;
 mod records;
 
 /// Runs each case on every store.

@@ -126,6 +126,13 @@ on_every_store! {
         assert_eq!(store.load("s").unwrap().unwrap().record.version, 1);
         assert_eq!(store.load("t").unwrap().unwrap().record.version, 2);
         assert!(store.notification("n2").unwrap().is_some());
+        // The same for one that comes without its session's part.
+        given.sessions.clear();
+        given.notifications =
+            vec![Enqueue(notification("n2", "t")), Enqueue(notification("n3", "s"))];
+        let faults = store.commit(&given).unwrap();
+        assert_eq!((faults.len(), &*faults[0].session_id), (1, "t"));
+        assert!(store.notification("n3").unwrap().is_some());
     }
 
     fn a_long_queue_is_taken_in_order(store) {
