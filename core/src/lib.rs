@@ -4,6 +4,8 @@
 
 pub mod coordinator;
 pub mod error;
+#[cfg(any(feature = "server", feature = "client"))]
+pub mod net;
 pub mod protocol;
 pub mod session;
 pub mod settings;

@@ -1,0 +1,209 @@
+//! The task that owns a wrapper's socket.
+//!
+//! It carries out the machine's orders, and tells the machine what happened: an attempt opened or
+//! was refused, frames arrived, the link closed, a deadline passed. It decides nothing (the
+//! machine does), but for two things that only the owner of a socket can: it pings, and takes
+//! silence for a close (R47a); and it gives a closed socket a moment to get its last words out.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
+
+use super::address::Address;
+use super::connect::{Attempt, Socket, connect};
+use super::socket::{LinkSocket, Noticed};
+use super::state::{Order, Shared};
+use crate::wrapper::Refused;
+
+/// The machine's deadlines are in boot time, the task's timer is not: it stands still while the
+/// machine sleeps. So with a deadline ahead it looks at least this often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Orders carried out between two looks at the socket.
+const WRITES_AHEAD: usize = 256;
+
+type Opened = Result<(Socket, Option<u8>), Refused>;
+
+/// Runs until the wrapper is over.
+pub(super) async fn drive(shared: Arc<Shared>, address: Address) {
+    let timer = Box::pin(tokio::time::sleep(LOOK_EVERY));
+    let mut driver =
+        Driver { shared, address, dialing: None, link: None, timer, orders_left: false };
+    while driver.carry_out_orders() {
+        let event = poll_fn(|context| driver.poll(context)).await;
+        driver.handle(event);
+    }
+}
+
+struct Driver {
+    shared: Arc<Shared>,
+    address: Address,
+    dialing: Option<(u64, Pin<Box<dyn Future<Output = Opened> + Send>>)>,
+    link: Option<LinkSocket>,
+    timer: Pin<Box<Sleep>>,
+    /// The socket was not fast enough for all of them.
+    orders_left: bool,
+}
+
+enum Event {
+    /// Orders, a deadline, or room for more writes.
+    Look,
+    Dialed {
+        attempt: u64,
+        opened: Opened,
+    },
+    Link(Noticed),
+}
+
+impl Driver {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        if self.shared.alarm.poll(context).is_ready() {
+            return Poll::Ready(Event::Look);
+        }
+        if let Some((attempt, dialing)) = &mut self.dialing
+            && let Poll::Ready(opened) = dialing.as_mut().poll(context)
+        {
+            return Poll::Ready(Event::Dialed { attempt: *attempt, opened });
+        }
+        if let Some(link) = &mut self.link
+            && let Poll::Ready(noticed) = link.poll(context, self.orders_left)
+        {
+            return Poll::Ready(Event::Link(noticed));
+        }
+        self.timer.as_mut().poll(context).map(|()| Event::Look)
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Look | Event::Link(Noticed::Room) => {}
+            Event::Dialed { attempt, opened } => {
+                self.dialing = None;
+                self.handle_dialed(attempt, opened);
+            }
+            Event::Link(Noticed::Frames(frames)) => {
+                let Some(attempt) = self.link.as_ref().map(|link| link.attempt) else { return };
+                self.shared.with(|machine, now| {
+                    for frame in &frames {
+                        machine.handle_frame(attempt, frame.as_str(), now);
+                    }
+                });
+            }
+            Event::Link(Noticed::Closed { code, reason }) => {
+                let Some(link) = self.link.take() else { return };
+                let attempt = link.attempt;
+                self.let_linger(link);
+                self.shared.with(|machine, now| {
+                    machine.handle_closed(attempt, code, &reason, now);
+                });
+            }
+        }
+    }
+
+    fn handle_dialed(&mut self, attempt: u64, opened: Opened) {
+        match opened {
+            Ok((socket, protocol)) => {
+                let settings = &self.shared.settings;
+                self.link = Some(LinkSocket::new(attempt, socket, settings));
+                tracing::debug!(attempt, ?protocol, "connected");
+                self.shared.with(|machine, now| machine.handle_opened(attempt, protocol, now));
+            }
+            Err(refused) => {
+                tracing::debug!(attempt, detail = %refused.detail, "could not connect");
+                self.shared.with(|machine, now| machine.handle_refused(attempt, refused, now));
+            }
+        }
+    }
+
+    /// Handles what is due and carries out what was asked for; `false` when all is over.
+    fn carry_out_orders(&mut self) -> bool {
+        let mut orders = Vec::new();
+        let (over, wait) = self.take_orders(&mut orders);
+        for order in orders {
+            self.carry_out(order);
+        }
+        if over && !self.orders_left {
+            return false;
+        }
+        self.timer.as_mut().reset((Instant::now() + wait).into());
+        true
+    }
+
+    /// Takes as many orders as the socket can do with. Whether it is over, and how long nothing
+    /// will be due.
+    fn take_orders(&mut self, orders: &mut Vec<Order>) -> (bool, Duration) {
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.lock();
+        let now = state.clock.now();
+        if state.machine.next_deadline().is_some_and(|at| at <= now) {
+            state.machine.handle_timeout(now);
+            // Sorts the actions into orders and signals, and gives the lock back.
+            shared.settle(state);
+            state = shared.lock();
+        }
+        let ahead = self.link.as_ref().map_or(0, LinkSocket::unwritten);
+        let mut room = WRITES_AHEAD.saturating_sub(ahead);
+        while let Some(order) = state.orders.front() {
+            if let Order::Write { text, .. } = order {
+                if room == 0 {
+                    break;
+                }
+                room -= 1;
+                state.unwritten_bytes -= text.len();
+            }
+            orders.extend(state.orders.pop_front());
+        }
+        self.orders_left = !state.orders.is_empty();
+        let deadline = state.machine.next_deadline();
+        state.planned = deadline.unwrap_or(crate::settings::Millis::MAX);
+        let wait = deadline.map_or(Duration::from_secs(3600), |at| {
+            crate::net::liveness::duration((at - now).max(0)).min(LOOK_EVERY)
+        });
+        let over = state.over;
+        drop(state);
+        // Room was made for those who wait to send.
+        shared.notify();
+        (over, wait)
+    }
+
+    fn carry_out(&mut self, order: Order) {
+        match order {
+            Order::Connect(attempt) => {
+                // An older attempt's socket is of no use any more (R42).
+                self.link = None;
+                self.dial(attempt);
+            }
+            Order::Write { attempt, text } => {
+                // For an older attempt it is too late; the machine keeps what must not be lost.
+                if let Some(link) = self.link.as_mut().filter(|link| link.attempt == attempt) {
+                    link.write(&text);
+                }
+            }
+            Order::Close { attempt, code, reason } => {
+                self.dialing.take_if(|(dialing, _)| *dialing == attempt);
+                if let Some(mut link) = self.link.take_if(|link| link.attempt == attempt) {
+                    link.close(code, &reason);
+                    self.let_linger(link);
+                }
+            }
+        }
+    }
+
+    fn dial(&mut self, attempt: Attempt) {
+        let number = attempt.number;
+        self.dialing = Some((number, Box::pin(connect(self.address.clone(), attempt))));
+    }
+
+    /// A socket that has said its last word, or heard the other's, gets a moment to finish.
+    fn let_linger(&self, link: LinkSocket) {
+        let shared = Arc::clone(&self.shared);
+        shared.count_lingering(1);
+        tokio::spawn(async move {
+            link.finish().await;
+            shared.count_lingering(-1);
+        });
+    }
+}

@@ -1,0 +1,99 @@
+//! Noticing half-open links (R47a): when to ping, and when silence means that the peer is gone.
+//!
+//! Pure: the moment is an argument. One timer a link is enough, set anew only when it fires; a
+//! frame that arrives merely notes its moment.
+
+use std::time::{Duration, Instant};
+
+use crate::settings::Millis;
+
+/// What the silence so far asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// Nothing yet; look again at that moment.
+    Fine(Instant),
+    /// Send a ping, then look again at that moment.
+    Ping(Instant),
+    /// The link counts as closed, 1006.
+    Dead,
+}
+
+/// When a link last heard something, and when it last asked.
+#[derive(Debug)]
+pub(crate) struct Liveness {
+    heard: Instant,
+    pinged: Option<Instant>,
+    ping_after: Duration,
+    /// `None`: silence alone never ends it.
+    dead_after: Option<Duration>,
+}
+
+impl Liveness {
+    /// Pings after `ping_interval_ms` of silence; dead after `link_timeout_ms` of it, where given.
+    pub(crate) fn new(
+        ping_interval_ms: Millis,
+        link_timeout_ms: Option<Millis>,
+        now: Instant,
+    ) -> Liveness {
+        Liveness {
+            heard: now,
+            pinged: None,
+            // Never zero, or the timer would spin.
+            ping_after: duration(ping_interval_ms.max(1)),
+            dead_after: link_timeout_ms.map(|timeout| duration(timeout.max(1))),
+        }
+    }
+
+    /// Something arrived, whatever it was.
+    pub(crate) fn heard(&mut self, now: Instant) {
+        self.heard = now;
+        self.pinged = None;
+    }
+
+    /// To be asked when the timer fires.
+    pub(crate) fn check(&mut self, now: Instant) -> Silence {
+        let dead_at = self.dead_after.map(|after| self.heard + after);
+        if dead_at.is_some_and(|at| now >= at) {
+            return Silence::Dead;
+        }
+        let ping_at = self.pinged.unwrap_or(self.heard) + self.ping_after;
+        if now >= ping_at {
+            self.pinged = Some(now);
+            let next = now + self.ping_after;
+            return Silence::Ping(dead_at.map_or(next, |at| at.min(next)));
+        }
+        Silence::Fine(dead_at.map_or(ping_at, |at| at.min(ping_at)))
+    }
+}
+
+/// A duration from a setting.
+pub(crate) fn duration(ms: Millis) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pings_go_out_in_silence_and_a_long_one_is_death() {
+        let start = Instant::now();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        let mut liveness = Liveness::new(10, Some(25), start);
+        assert_eq!(liveness.check(at(0)), Silence::Fine(at(10)));
+        assert_eq!(liveness.check(at(10)), Silence::Ping(at(20)));
+        assert_eq!(liveness.check(at(15)), Silence::Fine(at(20)));
+        assert_eq!(liveness.check(at(20)), Silence::Ping(at(25)));
+        assert_eq!(liveness.check(at(25)), Silence::Dead);
+        liveness.heard(at(26));
+        assert_eq!(liveness.check(at(26)), Silence::Fine(at(36)));
+    }
+
+    #[test]
+    fn without_a_timeout_silence_only_pings() {
+        let start = Instant::now();
+        let mut liveness = Liveness::new(10, None, start);
+        let later = start + Duration::from_secs(3600);
+        assert_eq!(liveness.check(later), Silence::Ping(later + Duration::from_millis(10)));
+    }
+}

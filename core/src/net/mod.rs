@@ -1,0 +1,22 @@
+//! Sockets: the server that wrappers and subscribers connect to, and the wrapper's own driver.
+//!
+//! Everything that decides anything is elsewhere: the coordinator owns the sessions, the wrapper
+//! machine owns reconnecting and buffering. Here bytes are carried between those and the network,
+//! in batches and with one flush a batch, pings are sent, and silence is noticed (R47a).
+//!
+//! tokio lives in this module only. One runtime a process serves all servers and all wrappers
+//! (`runtime`); callers never see it: every public function here is an ordinary blocking or
+//! non-blocking call that works from any thread, inside or outside of somebody else's runtime.
+//!
+//! - [`server`] (feature `server`): `/ingest`, `/stream`, `/events` and a small REST interface.
+//! - [`client`] (feature `client`): a wrapper with its socket, over `ws://` and, with the feature
+//!   `tls`, `wss://`.
+
+mod alarm;
+mod liveness;
+mod outgoing;
+mod percent;
+mod runtime;
+
+#[cfg(feature = "server")]
+pub mod server;

@@ -1,0 +1,290 @@
+//! One ingest link: frames in, in batches; outputs out, with one flush; pings; the close.
+//!
+//! The steady case: the socket has frames, all that are there (up to a bound) are handed to the
+//! coordinator at once, and what it puts out — acknowledgements, one a commit — goes back in one
+//! write. While the coordinator is behind, the socket is not read: the kernel's buffers fill, and
+//! the wrapper feels it (R35, R40).
+//!
+//! The awkward cases: our own close frame does not end the reading, since frames that are on
+//! their way are kept as late (R10a); the peer gets a moment to answer it. A peer that is silent
+//! is pinged and then given up (R47a), but silence that we caused by not reading does not count.
+//! A binary frame must be handed over in its place among the texts, and only when that does not
+//! make a worker thread wait.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use futures_util::Stream;
+use tokio::time::Sleep;
+
+use super::lifetime::{Phase, Watch};
+use crate::Settings;
+use crate::coordinator::{Link, Output};
+use crate::net::alarm::Alarm;
+use crate::net::liveness::{Liveness, Silence};
+use crate::net::outgoing::{Outgoing, close_reason};
+use crate::protocol::close;
+use crate::settings::Millis;
+
+/// The largest batch that is handed over at once.
+const BATCH_FRAMES: usize = 512;
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// Outputs taken from the link ahead of what the socket accepts.
+const OUTPUTS_AHEAD: usize = 64;
+
+/// How long a peer may take to answer our close frame.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
+
+/// How long writing the answer to the peer's own close frame may take.
+const ANSWER_WAIT: Duration = Duration::from_millis(500);
+
+/// When to ping, and when to give up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    pub(super) ping_interval_ms: Millis,
+    pub(super) link_timeout_ms: Millis,
+}
+
+impl Pace {
+    pub(super) fn of(settings: &Settings) -> Pace {
+        Pace {
+            ping_interval_ms: settings.ping_interval_ms,
+            link_timeout_ms: settings.link_timeout_ms,
+        }
+    }
+}
+
+/// Carries one link until it is over, then tells the coordinator how it ended.
+pub(super) async fn run(socket: WebSocket, link: Link, pace: Pace, mut watch: Watch) {
+    let mut pump = Pump::new(socket, link, pace);
+    let mut server_closes = false;
+    pump.take_outputs();
+    let (code, reason) = loop {
+        let happening = tokio::select! {
+            biased;
+            () = watch.reached(Phase::Closing), if !server_closes => {
+                server_closes = true;
+                pump.say_goodbye(close::RESTART, close::RESTART_REASON);
+                continue;
+            }
+            happening = poll_fn(|context| pump.poll(context)) => happening,
+        };
+        if let Some(end) = pump.handle(happening) {
+            break end;
+        }
+    };
+    let Pump { mut socket, mut outgoing, link, .. } = pump;
+    // Whatever is left to be said, our part of the closing handshake above all.
+    let answered = poll_fn(|context| match outgoing.poll(&mut socket, context) {
+        Poll::Ready(Ok(())) => futures_util::Sink::poll_flush(Pin::new(&mut socket), context),
+        other => other,
+    });
+    // A peer that is gone takes no answer.
+    let _ = tokio::time::timeout(ANSWER_WAIT, answered).await;
+    drop(socket);
+    // Waits for a commit: the grace is stored (R20).
+    let told = tokio::task::spawn_blocking(move || link.closed(code, &reason)).await;
+    if let Ok(Err(error)) = told {
+        tracing::debug!(%error, "the end of a link could not be told");
+    }
+}
+
+/// What made the task go on.
+enum Happening {
+    /// Frames are waiting in `incoming`.
+    Incoming,
+    /// The link has outputs, or room again.
+    Alarm,
+    /// The timer fired.
+    Timer,
+    /// Writing failed.
+    Broken(String),
+}
+
+/// What was read and not handed over yet.
+#[derive(Default)]
+struct Incoming {
+    texts: Vec<String>,
+    bytes: usize,
+    /// Came after the texts: its size.
+    binary: Option<usize>,
+    /// Came after everything else.
+    end: Option<(u16, String)>,
+}
+
+struct Pump {
+    socket: WebSocket,
+    link: Link,
+    outgoing: Outgoing<Message>,
+    incoming: Incoming,
+    alarm: Arc<Alarm>,
+    liveness: Liveness,
+    timer: Pin<Box<Sleep>>,
+    /// The link may have more outputs than were taken.
+    outputs_left: bool,
+    /// Our close frame is out; when to stop waiting for the peer's.
+    close_by: Option<Instant>,
+}
+
+impl Pump {
+    fn new(socket: WebSocket, link: Link, pace: Pace) -> Pump {
+        let now = Instant::now();
+        let alarm = Alarm::new();
+        link.set_waker(Some(alarm.clone()));
+        Pump {
+            socket,
+            link,
+            outgoing: Outgoing::new(),
+            incoming: Incoming::default(),
+            alarm,
+            liveness: Liveness::new(pace.ping_interval_ms, Some(pace.link_timeout_ms), now),
+            timer: Box::pin(tokio::time::sleep_until(now.into())),
+            outputs_left: false,
+            close_by: None,
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Happening> {
+        match self.outgoing.poll(&mut self.socket, context) {
+            Poll::Ready(Err(error)) => return Poll::Ready(Happening::Broken(error.to_string())),
+            Poll::Ready(Ok(())) if self.outputs_left => return Poll::Ready(Happening::Alarm),
+            Poll::Ready(Ok(())) | Poll::Pending => {}
+        }
+        if self.alarm.poll(context).is_ready() {
+            return Poll::Ready(Happening::Alarm);
+        }
+        if self.may_read() && self.read(context) {
+            return Poll::Ready(Happening::Incoming);
+        }
+        self.timer.as_mut().poll(context).map(|()| Happening::Timer)
+    }
+
+    /// Not while the coordinator is behind: then the socket fills up, and the wrapper waits.
+    fn may_read(&self) -> bool {
+        self.incoming.binary.is_none() && !self.link.is_congested()
+    }
+
+    /// Reads what is there, up to a batch. Whether there was anything.
+    fn read(&mut self, context: &mut Context<'_>) -> bool {
+        let mut read = false;
+        while self.incoming.texts.len() < BATCH_FRAMES && self.incoming.bytes < BATCH_BYTES {
+            let Poll::Ready(item) = Pin::new(&mut self.socket).poll_next(context) else { break };
+            read = true;
+            match item {
+                Some(Ok(Message::Text(text))) => {
+                    self.incoming.bytes += text.len();
+                    self.incoming.texts.push(text.as_str().to_owned());
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Binary(bytes))) => {
+                    self.incoming.binary = Some(bytes.len());
+                    break;
+                }
+                Some(Ok(Message::Close(frame))) => {
+                    self.incoming.end = Some(frame.map_or_else(
+                        || (close::DROPPED, String::new()),
+                        |frame| (frame.code, frame.reason.to_string()),
+                    ));
+                    break;
+                }
+                Some(Err(error)) => {
+                    self.incoming.end = Some((close::DROPPED, error.to_string()));
+                    break;
+                }
+                None => {
+                    self.incoming.end = Some((close::DROPPED, "the connection was lost".into()));
+                    break;
+                }
+            }
+        }
+        read
+    }
+
+    /// The code and reason of the end, once there is one.
+    fn handle(&mut self, happening: Happening) -> Option<(u16, String)> {
+        let now = Instant::now();
+        match happening {
+            Happening::Incoming => self.liveness.heard(now),
+            Happening::Alarm => {}
+            Happening::Timer => {
+                if let Some(end) = self.handle_timer(now) {
+                    return Some(end);
+                }
+            }
+            Happening::Broken(error) => return Some((close::DROPPED, error)),
+        }
+        self.hand_over();
+        self.take_outputs();
+        // A binary frame that still waits for room came before the end.
+        if self.incoming.binary.is_none() { self.incoming.end.take() } else { None }
+    }
+
+    fn hand_over(&mut self) {
+        if !self.incoming.texts.is_empty() {
+            self.incoming.bytes = 0;
+            // Fails only when the coordinator is closed; the link's own close says so.
+            let _ = self.link.submit(std::mem::take(&mut self.incoming.texts));
+        }
+        if !self.link.is_congested()
+            && let Some(bytes) = self.incoming.binary.take()
+        {
+            let _ = self.link.receive_binary(bytes);
+        }
+    }
+
+    fn take_outputs(&mut self) {
+        self.outputs_left = false;
+        loop {
+            if self.outgoing.len() >= OUTPUTS_AHEAD {
+                self.outputs_left = true;
+                return;
+            }
+            match self.link.try_output() {
+                // After our close frame nothing may follow.
+                Some(Output::Send(_)) if self.close_by.is_some() => {}
+                Some(Output::Send(text)) => self.outgoing.push(Message::Text((*text).into())),
+                Some(Output::Close { code, reason }) => self.say_goodbye(code, &reason),
+                None => return,
+            }
+        }
+    }
+
+    fn say_goodbye(&mut self, code: u16, reason: &str) {
+        if self.close_by.is_none() {
+            let reason = close_reason(reason).into();
+            self.outgoing.push(Message::Close(Some(CloseFrame { code, reason })));
+            let by = Instant::now() + CLOSE_WAIT;
+            self.close_by = Some(by);
+            self.timer.as_mut().reset(by.into());
+        }
+    }
+
+    fn handle_timer(&mut self, now: Instant) -> Option<(u16, String)> {
+        if let Some(by) = self.close_by {
+            if now >= by {
+                return Some((close::DROPPED, "the close frame was not answered".into()));
+            }
+            self.timer.as_mut().reset(by.into());
+            return None;
+        }
+        if !self.may_read() {
+            // We are not listening, so silence says nothing.
+            self.liveness.heard(now);
+        }
+        let next = match self.liveness.check(now) {
+            Silence::Dead => return Some((close::DROPPED, "the link fell silent".into())),
+            Silence::Fine(next) => next,
+            Silence::Ping(next) => {
+                self.outgoing.push(Message::Ping(axum::body::Bytes::new()));
+                next
+            }
+        };
+        self.timer.as_mut().reset(next.into());
+        None
+    }
+}

@@ -1,0 +1,282 @@
+//! The built-in server: ingest links, streams, and a small REST interface.
+//!
+//! [`serve`] binds, and returns at once; the rest happens on the process's runtime. Under
+//! `{base}/sessions/{session_id}` (percent-encoded):
+//!
+//! - `/ingest`: wrappers. The handshake with its refusals is in `ingest`, the link in `link`.
+//! - `/stream`, `/events`: subscribers, by WebSocket (`stream`) or server-sent events (`events`).
+//!   `{base}/stream?cloudAgentSessionId=…` is the same stream.
+//! - everything else: REST, in `rest` and `docs/rest.md`.
+//!
+//! Who may do what is decided in `access`: a key for REST and for issuing tickets, tickets for
+//! streams, tokens for wrappers. Without a key the server serves this machine only, refuses to
+//! bind to anything but loopback, and refuses what a browser sends on behalf of a foreign page.
+//!
+//! A slow peer slows nobody else. A slow subscriber is a cursor that stands still; a wrapper that
+//! sends faster than commits go is not read until they have caught up. Waiting for a commit and
+//! long reads of the store happen on threads that no socket needs.
+
+mod access;
+mod events;
+mod ingest;
+mod lifetime;
+mod link;
+mod parameters;
+mod pull;
+mod reply;
+mod rest;
+mod stream;
+mod view;
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use tokio::net::{TcpListener, TcpSocket};
+
+use crate::Error;
+use crate::coordinator::Coordinator;
+use crate::net::runtime;
+
+use access::Access;
+use lifetime::{Lifetime, Phase};
+
+/// The host's own way to let wrappers in: `(session id, execution id, bearer)`. It may block.
+pub type Authorize = Arc<dyn Fn(&str, &str, Option<&str>) -> bool + Send + Sync>;
+
+/// Connections that wait to be accepted: a restart brings all wrappers back at the same time.
+const BACKLOG: u32 = 1_024;
+
+/// How long [`Server::close`] waits for links to say goodbye.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How a server is set up. The default serves this machine only.
+#[derive(Clone, Default)]
+pub struct ServerOptions {
+    /// The key for REST and for issuing tickets (`Authorization: Bearer`). Needed on anything but
+    /// loopback.
+    pub key: Option<String>,
+    /// Origins whose pages may connect, as browsers send them (`https://example.org`); `*` for
+    /// all. The server's own origin is always let in.
+    pub allowed_origins: Vec<String>,
+    /// Decides instead of the execution's token whether a wrapper is let in (R25).
+    pub authorize: Option<Authorize>,
+    /// What stands before `/sessions` in every path: empty, or `/something`.
+    pub base_path: String,
+}
+
+impl std::fmt::Debug for ServerOptions {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("ServerOptions")
+            .field("key", &self.key.as_ref().map(|_| "(set)"))
+            .field("allowed_origins", &self.allowed_origins)
+            .field("authorize", &self.authorize.as_ref().map(|_| "(set)"))
+            .field("base_path", &self.base_path)
+            .finish()
+    }
+}
+
+/// A running server. Dropping it closes it.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    url: String,
+    shared: Arc<Shared>,
+}
+
+/// What every handler needs.
+struct Shared {
+    coordinator: Coordinator,
+    access: Access,
+    authorize: Option<Authorize>,
+    lifetime: Lifetime,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Shared").field("lifetime", &self.lifetime).finish_non_exhaustive()
+    }
+}
+
+/// Serves a coordinator at `address` (`127.0.0.1:8787`; port 0 takes a free one).
+///
+/// [`Error::InvalidArgument`] for an address that cannot be bound, a base path that does not
+/// begin with `/`, and for anything but loopback without a key.
+pub fn serve(
+    coordinator: Coordinator,
+    address: &str,
+    options: ServerOptions,
+) -> Result<Server, Error> {
+    let base_path = options.base_path.trim_end_matches('/').to_owned();
+    if !base_path.is_empty() && (!base_path.starts_with('/') || base_path.contains(['{', '}'])) {
+        return Err(Error::invalid(format!("base path {base_path:?} must begin with '/'")));
+    }
+    if options.key.as_ref().is_some_and(String::is_empty) {
+        return Err(Error::invalid("the server's key is empty; leave it out, or set one"));
+    }
+    let runtime = runtime::handle()?;
+    let (listener, address) = bind(address, options.key.is_some(), runtime)?;
+    let url = format!("http://{}{base_path}", reachable(address));
+    let shared = Arc::new(Shared {
+        access: Access::new(options.key, options.allowed_origins),
+        authorize: options.authorize,
+        lifetime: Lifetime::new(),
+        coordinator,
+    });
+    shared.coordinator.set_url(Some(&url));
+    runtime.spawn(accept(listener, routes(&base_path, &shared), Arc::clone(&shared)));
+    tracing::info!(%url, "serving");
+    Ok(Server { address, url, shared })
+}
+
+impl Server {
+    /// The base of all paths: `http://127.0.0.1:8787`. Give it to wrappers.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Where it listens, with the port that was taken.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting, closes links and streams with 1012 after taking what their peers had
+    /// sent, and waits for that, at most a few seconds. The coordinator goes on. Closing again
+    /// does nothing.
+    pub fn close(&self) {
+        let first = self.shared.lifetime.close();
+        if first {
+            self.shared.coordinator.set_url(None);
+        }
+        if !self.shared.lifetime.wait_until_over(CLOSE_TIMEOUT) {
+            tracing::warn!(url = %self.url, "links did not close in time and were dropped");
+            self.shared.lifetime.kill();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Binds the first address that works. `protected`: there is a key.
+fn bind(
+    address: &str,
+    protected: bool,
+    runtime: &tokio::runtime::Handle,
+) -> Result<(TcpListener, SocketAddr), Error> {
+    let failed = |error: std::io::Error| {
+        Error::invalid(format!("cannot serve at {address:?} (HOST:PORT): {error}"))
+    };
+    let candidates: Vec<SocketAddr> = address.to_socket_addrs().map_err(failed)?.collect();
+    if !protected && candidates.iter().any(|one| !one.ip().to_canonical().is_loopback()) {
+        return Err(Error::invalid(format!(
+            "cannot serve at {address:?} without a key: it can be reached from other machines; \
+             set a key, or serve at 127.0.0.1"
+        )));
+    }
+    // The listener registers with the runtime it is made in.
+    let _inside = runtime.enter();
+    let mut last = std::io::Error::other("the name has no address");
+    for candidate in candidates {
+        match listen(candidate) {
+            Ok(listener) => {
+                let bound = listener.local_addr().map_err(failed)?;
+                return Ok((listener, bound));
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(failed(last))
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restarted server takes its port back although old connections linger.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// An address that a client on this machine can connect to.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let mut reachable = address;
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
+            reachable.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+        }
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
+            reachable.set_ip(std::net::Ipv6Addr::LOCALHOST.into());
+        }
+        _ => {}
+    }
+    reachable
+}
+
+fn routes(base_path: &str, shared: &Arc<Shared>) -> Router {
+    let session = "/sessions/{session_id}";
+    let execution = "/sessions/{session_id}/executions/{execution_id}";
+    let at = |path: &str| format!("{base_path}{path}");
+    Router::new()
+        .route(&at(&format!("{session}/ingest")), get(ingest::ingest))
+        .route(&at(&format!("{session}/stream")), get(stream::of_session))
+        .route(&at("/stream"), get(stream::of_query))
+        .route(&at(&format!("{session}/events")), get(events::events))
+        .route(&at("/sessions"), get(rest::sessions))
+        .route(&at(session), get(rest::session).delete(rest::delete))
+        .route(&at(&format!("{session}/ticket")), post(rest::ticket))
+        .route(&at(&format!("{session}/interrupt")), post(rest::interrupt_active))
+        .route(&at(&format!("{session}/executions")), get(rest::executions).post(rest::start))
+        .route(&at(execution), get(rest::execution))
+        .route(&at(&format!("{execution}/fail")), post(rest::fail))
+        .route(&at(&format!("{execution}/interrupt")), post(rest::interrupt))
+        .route(&at("/health"), get(rest::health))
+        .fallback(rest::unknown)
+        .method_not_allowed_fallback(rest::not_allowed)
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(shared), access::guard))
+        .with_state(Arc::clone(shared))
+}
+
+/// Accepts until the server closes, then lets requests that are under way finish.
+async fn accept(listener: TcpListener, routes: Router, shared: Arc<Shared>) {
+    use axum::serve::ListenerExt;
+
+    let mut open = shared.lifetime.watch();
+    let listener = listener.tap_io(|socket| {
+        if let Err(error) = tune(socket) {
+            tracing::debug!(%error, "could not set the options of an accepted socket");
+        }
+    });
+    let mut killed = shared.lifetime.watch();
+    let serving = axum::serve(listener, routes)
+        .with_graceful_shutdown(async move { open.reached(Phase::Closing).await });
+    tokio::select! {
+        result = std::future::IntoFuture::into_future(serving) => {
+            if let Err(error) = result {
+                tracing::error!(%error, "the server stopped");
+            }
+        }
+        () = killed.reached(Phase::Killed) => {}
+    }
+}
+
+/// Small frames go out at once, and the kernel notices peers that vanished without a word: a
+/// subscriber may be silent and slow for as long as it likes, so silence alone is no sign.
+fn tune(socket: &tokio::net::TcpStream) -> std::io::Result<()> {
+    use rustix::net::sockopt;
+
+    socket.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(socket, true)?;
+    #[cfg(target_os = "linux")]
+    {
+        sockopt::set_tcp_keepidle(socket, Duration::from_secs(15))?;
+        sockopt::set_tcp_keepintvl(socket, Duration::from_secs(5))?;
+        sockopt::set_tcp_keepcnt(socket, 4)?;
+    }
+    Ok(())
+}
