@@ -1,0 +1,33 @@
+"""Scenario files: lifecycle cases as data, held against any implementation.
+
+``python -m stayline.testing tests/scenarios`` runs them through this module; ``--driver PROGRAM``
+through any program that speaks one JSON object a line (`docs/drivers.md`). The same from code::
+
+    from stayline.testing import load, open_driver, run
+
+    driver = open_driver("python")
+    for scenario in load("cases.json"):
+        print(run(scenario, driver).line)
+"""
+
+from __future__ import annotations
+
+from .drivers import Driver, DriverBroken, OperationError, ProcessDriver, open_driver
+from .format import FormatError, Scenario, Step, load, parse, scenario_files
+from .interpreter import Result, run
+
+__all__ = [
+    "Driver",
+    "DriverBroken",
+    "FormatError",
+    "OperationError",
+    "ProcessDriver",
+    "Result",
+    "Scenario",
+    "Step",
+    "load",
+    "open_driver",
+    "parse",
+    "run",
+    "scenario_files",
+]
