@@ -37,7 +37,7 @@ pub(super) async fn events(
         Err(error) => return reply::error(&error),
     };
     let feed = Feed {
-        epoch: Arc::clone(subscription.epoch()),
+        epoch: subscription.epoch(),
         puller: Puller::new(subscription),
         keep_alive: duration(shared.coordinator.settings().ping_interval_ms.max(1)),
         after: After::More,

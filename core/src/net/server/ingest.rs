@@ -15,7 +15,7 @@ use super::link;
 use super::parameters::Parameters;
 use super::reply::{self, Reply};
 use crate::Error;
-use crate::coordinator::{AttachOptions, Credential, Link, Session};
+use crate::coordinator::{AttachOptions, AttachRefusal, Credential, Link};
 use crate::protocol::{PROTOCOL_ACKNOWLEDGED, PROTOCOL_HEADER};
 
 /// Room for an idle link must stay small: there may be many.
@@ -81,18 +81,6 @@ struct Request {
     attempt: Option<u64>,
 }
 
-/// Why it was not let in.
-struct Refused {
-    error: Error,
-    is_final: bool,
-}
-
-impl From<Error> for Refused {
-    fn from(error: Error) -> Refused {
-        Refused { error, is_final: true }
-    }
-}
-
 impl Request {
     fn read(
         session_id: String,
@@ -116,40 +104,29 @@ impl Request {
     }
 
     /// Blocks until the attach is committed.
-    fn attach(self, shared: &Shared) -> Result<Link, Refused> {
-        let session = shared.coordinator.session(&self.session_id)?;
+    fn attach(self, shared: &Shared) -> Result<Link, AttachRefusal> {
+        let refusal = |error: Error| AttachRefusal { error, is_final: true };
+        let session = shared.coordinator.session(&self.session_id).map_err(refusal)?;
         let credential = match &shared.authorize {
             None => Credential::Token(self.bearer),
             Some(authorize) => {
                 // That the execution is known comes before who asks (R25).
-                session.execution(&self.execution_id)?;
+                session.execution(&self.execution_id).map_err(refusal)?;
                 if !authorize(&self.session_id, &self.execution_id, self.bearer.as_deref()) {
-                    return Err(Error::Unauthorized.into());
+                    return Err(refusal(Error::Unauthorized));
                 }
                 Credential::Trusted
             }
         };
         let options = AttachOptions {
-            execution_id: self.execution_id.clone(),
+            execution_id: self.execution_id,
             credential,
             acknowledged: self.acknowledged,
-            producer: self.producer.clone().filter(|_| self.acknowledged),
+            producer: self.producer.filter(|_| self.acknowledged),
             attempt: self.attempt.filter(|_| self.acknowledged),
         };
-        session.attach(options).map_err(|error| {
-            let overtaken = error == Error::Superseded
-                && is_current(&session, &self.execution_id, self.producer.as_deref());
-            Refused { error, is_final: !overtaken }
-        })
+        session.attach_or_refuse(options)
     }
-}
-
-/// Whether a producer that was refused as superseded is the current one all the same: then only
-/// this attempt was overtaken, by a newer one of its own, and nothing is final (R45a).
-fn is_current(session: &Session, execution_id: &str, producer: Option<&str>) -> bool {
-    let Ok(execution) = session.execution(execution_id) else { return false };
-    let current = execution.record.producer.as_ref().map(|current| &*current.id);
-    current.is_some() && current == producer
 }
 
 fn socket_limit(max_frame_bytes: u32) -> usize {

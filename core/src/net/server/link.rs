@@ -37,6 +37,9 @@ const BATCH_BYTES: usize = 1024 * 1024;
 /// Outputs taken from the link ahead of what the socket accepts.
 const OUTPUTS_AHEAD: usize = 64;
 
+/// How often a link that may not read looks again.
+const CONGESTED_LOOK: Duration = Duration::from_millis(20);
+
 /// How long a peer may take to answer our close frame.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
@@ -87,9 +90,7 @@ pub(super) async fn run(socket: WebSocket, link: Link, pace: Pace, mut watch: Wa
     // A peer that is gone takes no answer.
     let _ = tokio::time::timeout(ANSWER_WAIT, answered).await;
     drop(socket);
-    // Waits for a commit: the grace is stored (R20).
-    let told = tokio::task::spawn_blocking(move || link.closed(code, &reason)).await;
-    if let Ok(Err(error)) = told {
+    if let Err(error) = link.closed(code, &reason) {
         tracing::debug!(%error, "the end of a link could not be told");
     }
 }
@@ -220,6 +221,14 @@ impl Pump {
         }
         self.hand_over();
         self.take_outputs();
+        if self.close_by.is_none() && self.link.is_finished() {
+            return Some((close::DROPPED, "the coordinator is gone".into()));
+        }
+        if !self.may_read() {
+            // The alarm rings when this link's own backlog clears. What clears may also be the
+            // backlog of others.
+            self.look_by(now + CONGESTED_LOOK);
+        }
         // A binary frame that still waits for room came before the end.
         if self.incoming.binary.is_none() { self.incoming.end.take() } else { None }
     }
@@ -228,7 +237,10 @@ impl Pump {
         if !self.incoming.texts.is_empty() {
             self.incoming.bytes = 0;
             // Fails only when the coordinator is closed; the link's own close says so.
-            let _ = self.link.submit(std::mem::take(&mut self.incoming.texts));
+            let _ = self.link.submit(&self.incoming.texts);
+            self.incoming.texts.clear();
+            // An idle link must not keep the room that a burst took.
+            self.incoming.texts.shrink_to(8);
         }
         if !self.link.is_congested()
             && let Some(bytes) = self.incoming.binary.take()
@@ -260,7 +272,14 @@ impl Pump {
             self.outgoing.push(Message::Close(Some(CloseFrame { code, reason })));
             let by = Instant::now() + CLOSE_WAIT;
             self.close_by = Some(by);
-            self.timer.as_mut().reset(by.into());
+            self.look_by(by);
+        }
+    }
+
+    /// The timer fires at that moment, if not before.
+    fn look_by(&mut self, moment: Instant) {
+        if self.timer.deadline() > moment.into() {
+            self.timer.as_mut().reset(moment.into());
         }
     }
 

@@ -126,7 +126,7 @@ pub fn serve(
         lifetime: Lifetime::new(),
         coordinator,
     });
-    shared.coordinator.set_url(Some(&url));
+    tell_url(&shared.coordinator, Some(&url));
     runtime.spawn(accept(listener, routes(&base_path, &shared), Arc::clone(&shared)));
     tracing::info!(%url, "serving");
     Ok(Server { address, url, shared })
@@ -149,7 +149,7 @@ impl Server {
     pub fn close(&self) {
         let first = self.shared.lifetime.close();
         if first {
-            self.shared.coordinator.set_url(None);
+            tell_url(&self.shared.coordinator, None);
         }
         if !self.shared.lifetime.wait_until_over(CLOSE_TIMEOUT) {
             tracing::warn!(url = %self.url, "links did not close in time and were dropped");
@@ -161,6 +161,14 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// A second opener of the store is told where this one serves. A read-only coordinator owns no
+/// store, and one that was closed owns none any more: then there is nothing to tell.
+fn tell_url(coordinator: &Coordinator, url: Option<&str>) {
+    if let Err(error) = coordinator.set_url(url) {
+        tracing::debug!(%error, "the server's address was not noted in the store");
     }
 }
 
