@@ -11,6 +11,7 @@ pub mod session;
 pub mod settings;
 pub mod store;
 pub mod wake;
+pub mod wrapper;
 
 pub use error::Error;
 pub use settings::Settings;

@@ -116,8 +116,7 @@ fn timeout(machine: &mut Wrapper, arguments: &Arguments) -> Answer {
 
 fn send(machine: &mut Wrapper, arguments: &Arguments) -> Answer {
     let data = arguments.given("data").map_or_else(|| "{}".to_owned(), Value::to_string);
-    let options =
-        SendOptions { droppable: arguments.flag("droppable")?, ..SendOptions::default() };
+    let options = SendOptions { droppable: arguments.flag("droppable")?, ..SendOptions::default() };
     Ok(json!(machine.send(arguments.text("type")?, &data, options, arguments.integer("now")?)?))
 }
 

@@ -179,13 +179,13 @@ impl Driver {
             Order::Write { attempt, text } => {
                 // For an older attempt it is too late; the machine keeps what must not be lost.
                 if let Some(link) = self.link.as_mut().filter(|link| link.attempt == attempt) {
-                    link.write(&text);
+                    link.write(text);
                 }
             }
             Order::Close { attempt, code, reason } => {
                 self.dialing.take_if(|(dialing, _)| *dialing == attempt);
                 if let Some(mut link) = self.link.take_if(|link| link.attempt == attempt) {
-                    link.close(code, &reason);
+                    link.close(code, reason);
                     self.let_linger(link);
                 }
             }
