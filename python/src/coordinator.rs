@@ -62,7 +62,7 @@ impl Coordinator {
             let options = Options { settings, clock, faults: faults.clone() };
             released(py, || Core::open(&location, options))?
         };
-        let immediate = location.starts_with("memory:");
+        let immediate = coordinator.is_immediate();
         let servers = Mutex::default();
         let home = Home { coordinator, location, immediate, faults, servers };
         Ok(Coordinator { home: Arc::new(Owned::new(home)) })
@@ -159,7 +159,10 @@ impl Coordinator {
     /// `Closed`, the store is released. Twice is fine.
     fn close(&self, py: Python<'_>) -> Result<()> {
         let home = self.home.get()?;
-        released(py, || home.close())
+        released(py, || {
+            home.close();
+            Ok(())
+        })
     }
 
     fn __enter__(slf: PyRef<'_, Self>) -> Result<PyRef<'_, Self>> {

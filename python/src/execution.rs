@@ -6,18 +6,24 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use stayline::Error;
-use stayline::coordinator::{ExecutionView, StartOptions};
+use stayline::coordinator::{ExecutionView, StartOptions, Watch};
 use stayline::session::records::{ExecutionRecord, Status};
 use stayline::wake::Wake;
 
-use crate::error::Result;
+use crate::error::{Result, guarded};
+use crate::process::Owned;
 use crate::session::HandleRef;
 use crate::text::{self, Text};
 use crate::time::{Seconds, optional_datetime};
 use crate::wait::Bell;
 
-/// One execution. Its properties show what is committed now; once it is terminal they stay as
-/// they are, also after the coordinator was closed.
+struct Watching {
+    watch: Watch,
+    bell: Arc<Bell>,
+}
+
+/// One execution. Its properties show what is committed now; once they have shown it terminal
+/// they stay as they are, also after the coordinator was closed.
 #[pyclass(frozen, module = "stayline", weakref)]
 #[derive(Clone)]
 pub struct Execution {
@@ -25,7 +31,7 @@ pub struct Execution {
     token: Option<Arc<str>>,
     handle: HandleRef,
     known: Arc<Mutex<Option<Arc<ExecutionView>>>>,
-    bell: Arc<OnceLock<Arc<Bell>>>,
+    watching: Arc<OnceLock<Owned<Watching>>>,
 }
 
 impl Execution {
@@ -38,7 +44,7 @@ impl Execution {
             token: Some(started.token),
             handle: Arc::clone(session),
             known: Arc::default(),
-            bell: Arc::default(),
+            watching: Arc::default(),
         })
     }
 
@@ -49,7 +55,7 @@ impl Execution {
             token: None,
             handle,
             known: Arc::new(Mutex::new(Some(Arc::new(view)))),
-            bell: Arc::default(),
+            watching: Arc::default(),
         }
     }
 
@@ -60,7 +66,7 @@ impl Execution {
         // The health of an active one is asked for anew whenever it is looked at.
         let view = ExecutionView { session_id, record, health: None };
         let known = Arc::new(Mutex::new(Some(Arc::new(view))));
-        Execution { id, token: None, handle: Arc::clone(handle), known, bell: Arc::default() }
+        Execution { id, token: None, handle: Arc::clone(handle), known, watching: Arc::default() }
     }
 
     /// Its id.
@@ -80,19 +86,23 @@ impl Execution {
         Ok(view)
     }
 
-    fn bell(&self) -> Result<&Arc<Bell>> {
-        if self.bell.get().is_none() {
+    /// The watch on its end, set up when somebody first wants to wait for it.
+    fn watching(&self, py: Python<'_>) -> Result<&Watching> {
+        if self.watching.get().is_none() {
+            let handle = self.handle.get()?;
+            let watch = handle.home()?.run(py, || handle.core.watch(&self.id))?;
             let bell = Bell::new();
-            if self.bell.set(Arc::clone(&bell)).is_ok() {
-                let waker: Arc<dyn Wake> = bell;
-                self.handle.get()?.core.add_waker(Arc::downgrade(&waker));
-            }
+            watch.set_waker(Some(Arc::clone(&bell) as Arc<dyn Wake>));
+            // Another thread may have been faster; then its watch stays.
+            let _ = self.watching.set(Owned::new(Watching { watch, bell }));
         }
-        self.bell.get().ok_or_else(|| Error::Closed.into())
+        self.watching.get().ok_or(Error::Closed)?.get()
     }
 
-    fn ended(&self, py: Python<'_>) -> Result<Option<Arc<ExecutionView>>> {
-        Ok(Some(self.view(py)?).filter(|view| view.record.status.is_terminal()))
+    fn ended(&self, watching: &Watching) -> Result<Option<()>> {
+        let Some(view) = guarded(|| watching.watch.poll())? else { return Ok(None) };
+        *self.known.lock() = Some(Arc::new(view));
+        Ok(Some(()))
     }
 }
 
@@ -208,7 +218,8 @@ impl Execution {
     fn wait<'py>(slf: PyRef<'py, Self>, timeout: Option<Seconds>) -> Result<PyRef<'py, Self>> {
         let py = slf.py();
         let timeout = timeout.unwrap_or_default().0;
-        match slf.bell()?.wait(py, timeout, None, || slf.ended(py))? {
+        let watching = slf.watching(py)?;
+        match watching.bell.wait(py, timeout, None, || slf.ended(watching))? {
             Some(_) => Ok(slf),
             None => Err(Error::Timeout.into()),
         }
@@ -216,12 +227,13 @@ impl Execution {
 
     /// Looks without waiting: whether it is terminal. When not, `fileno()` is made unreadable.
     fn poll(&self, py: Python<'_>) -> Result<bool> {
-        Ok(self.bell()?.take(|| self.ended(py))?.is_some())
+        let watching = self.watching(py)?;
+        Ok(watching.bell.take(|| self.ended(watching))?.is_some())
     }
 
     /// A descriptor for event loops: readable when `poll` may have something to tell.
-    fn fileno(&self) -> Result<RawFd> {
-        self.bell()?.fileno()
+    fn fileno(&self, py: Python<'_>) -> Result<RawFd> {
+        self.watching(py)?.bell.fileno()
     }
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {

@@ -41,22 +41,25 @@ impl Home {
     }
 
     /// Closes the servers, then the coordinator. Idempotent.
-    pub fn close(&self) -> std::result::Result<(), Error> {
+    pub fn close(&self) {
         let servers = std::mem::take(&mut *self.servers.lock());
         for server in servers {
             server.close();
         }
-        self.coordinator.close()
+        self.coordinator.close();
     }
 }
 
 impl Drop for Home {
     fn drop(&mut self) {
-        // Closing may wait for threads and a disk. During interpreter shutdown there is no lock
-        // to give back, and nobody to tell about a failure.
-        let closed = Python::try_attach(|py| released(py, || self.close()).is_ok());
-        if closed.is_none() {
-            let _ = self.close();
+        // Closing may wait for threads and a disk. Late in the interpreter's shutdown there is no
+        // lock to give back, and nobody to tell about a failure.
+        let close = || {
+            self.close();
+            Ok(())
+        };
+        if Python::try_attach(|py| released(py, close)).is_none() {
+            self.close();
         }
     }
 }

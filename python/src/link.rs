@@ -84,7 +84,7 @@ impl Link {
     fn receive_many(&self, py: Python<'_>, frames: Vec<String>) -> Result<()> {
         let inner = self.inner.get()?;
         inner.wait_for_room(py)?;
-        guarded(|| inner.link.receive_many(frames))
+        guarded(|| inner.link.receive_many(&frames))
     }
 
     /// Whether the next `receive` would wait: stop reading from the socket meanwhile.

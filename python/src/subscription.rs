@@ -200,7 +200,7 @@ impl Subscription {
     /// The log's epoch, to be given when resuming (R34a).
     #[getter]
     fn epoch(&self) -> Result<Text> {
-        Ok(Text(Arc::clone(self.inner.get()?.core.lock().epoch())))
+        Ok(Text(self.inner.get()?.core.lock().epoch()))
     }
 
     /// The id of the newest event given: resume with `after=` this.
