@@ -142,11 +142,19 @@ class World:
         # What was sent before is still what it was sent.
         self.collect()
         link.ended = link.ended or (code, reason)
-        self.driver.call("link_closed", link=link.handle, code=code, reason=reason)
+        self._hand_over(link, "link_closed", code=code, reason=reason)
 
-    def receive(self, link: LinkEnd, operation: str, **content: Any) -> None:
-        """One frame arrives. One that comes too late for the coordinator is ignored by it (R26),
-        and a failed commit is told on the link (R27, R28): neither is an error of the sender."""
+    def receive(self, link: LinkEnd, text: str) -> None:
+        """One text frame arrives."""
+        self._hand_over(link, "receive", text=text)
+
+    def receive_binary(self, link: LinkEnd, size: int) -> None:
+        """One binary frame arrives."""
+        self._hand_over(link, "receive_binary", bytes=size)
+
+    def _hand_over(self, link: LinkEnd, operation: str, **content: Any) -> None:
+        """What comes too late for the coordinator is ignored by it (R26), and a failed commit is
+        told on the link (R27, R28): neither is an error of the sender."""
         try:
             self.driver.call(operation, link=link.handle, **content)
         except OperationError as error:
@@ -275,7 +283,7 @@ class World:
         return link.handle
 
     def network_receive(self, link: str, text: str) -> None:
-        self.receive(self._links_by_handle[link], "receive", text=text)
+        self.receive(self._links_by_handle[link], text)
 
     def network_link_closed(self, link: str, code: int, reason: str) -> None:
         self.close_link(self._links_by_handle[link], code, reason)
