@@ -990,6 +990,10 @@ class SansioWrapper:
     @property
     def outcome(self) -> Ended | None: ...
 
+# --- for stayline.cli ---------------------------------------------------------------------------
+
+def _line_to_events(line: bytes, settings: Settings) -> list[tuple[str, str]]: ...
+
 # --- for stayline._threads ----------------------------------------------------------------------
 
 @final
