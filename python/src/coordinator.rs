@@ -115,7 +115,11 @@ impl Coordinator {
 
     /// Notifications that are not acknowledged, whether waiting, leased or parked; takes none.
     #[pyo3(signature = (*, parked_only = false))]
-    fn pending_notifications(&self, py: Python<'_>, parked_only: bool) -> Result<Vec<Notification>> {
+    fn pending_notifications(
+        &self,
+        py: Python<'_>,
+        parked_only: bool,
+    ) -> Result<Vec<Notification>> {
         let home = self.home.get()?;
         let found = home.run(py, || home.coordinator.notifications(parked_only))?;
         Ok(found.into_iter().map(|record| Notification::new(&self.home, record)).collect())
@@ -210,7 +214,8 @@ impl Coordinator {
     /// is kept; `"unknown_kept"`: it was kept all the same; `"unknown_lost"`: it was not.
     fn _fail_next_commit(&self, outcome: &str) -> Result<()> {
         let faults = self.home.get()?.faults.as_ref();
-        let faults = faults.ok_or_else(|| Error::invalid("open the coordinator with _faults=True"))?;
+        let faults =
+            faults.ok_or_else(|| Error::invalid("open the coordinator with _faults=True"))?;
         fail_next_commit(faults, outcome)
     }
 }

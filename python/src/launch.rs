@@ -59,11 +59,8 @@ impl Launch {
             return Ok(false);
         };
         let text = error.str().map(|text| text.to_string()).unwrap_or_default();
-        let message = if text.is_empty() {
-            kind.getattr("__name__")?.extract::<String>()?
-        } else {
-            text
-        };
+        let message =
+            if text.is_empty() { kind.getattr("__name__")?.extract::<String>()? } else { text };
         // In a child the run is the parent's.
         if self.session.peek().is_some()
             && let Err(failure) = self.fail(py, execution, message)

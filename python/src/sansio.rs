@@ -27,10 +27,7 @@ pub struct Wrapper {
 }
 
 impl Wrapper {
-    fn with<T>(
-        &self,
-        call: impl FnOnce(&mut Core) -> std::result::Result<T, Error>,
-    ) -> Result<T> {
+    fn with<T>(&self, call: impl FnOnce(&mut Core) -> std::result::Result<T, Error>) -> Result<T> {
         guarded(|| call(&mut self.core.lock()))
     }
 

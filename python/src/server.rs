@@ -48,9 +48,8 @@ pub fn serve(
     let desk = authorize.as_ref().map(|_| Arc::new(Desk::default()));
     if let Some(desk) = &desk {
         let desk = Arc::clone(desk);
-        options.authorize = Some(Arc::new(move |session, execution, bearer| {
-            desk.ask(session, execution, bearer)
-        }));
+        options.authorize =
+            Some(Arc::new(move |session, execution, bearer| desk.ask(session, execution, bearer)));
     }
     let opened = home.get()?;
     let core = released(py, || core_serve(opened.coordinator.clone(), address, options))?;
@@ -58,8 +57,7 @@ pub fn serve(
     opened.servers.lock().push(Arc::clone(&running));
     if let (Some(desk), Some(authorize)) = (desk, authorize) {
         let questions = Py::new(py, Questions::new(desk))?;
-        py.import("stayline._threads")?
-            .call_method1("start_authorize", (questions, authorize))?;
+        py.import("stayline._threads")?.call_method1("start_authorize", (questions, authorize))?;
     }
     Ok(Server {
         url: running.core.url().to_string(),

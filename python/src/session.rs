@@ -173,9 +173,7 @@ impl Session {
         let handle = self.handle.get()?;
         let status = self::status(status)?;
         let completed_at = completed_at.map(|moment| moment.0);
-        handle
-            .home()?
-            .run(py, || handle.core.finish(execution_id, status, message, completed_at))
+        handle.home()?.run(py, || handle.core.finish(execution_id, status, message, completed_at))
     }
 
     /// Asks the active execution (or the one named) to stop (R11): `sent`, `latched` or
@@ -470,4 +468,3 @@ impl SessionInfo {
         )
     }
 }
-

@@ -152,9 +152,9 @@ fn read(value: &Bound<'_, PyAny>) -> Result<Value> {
     if value.hasattr("__fspath__")? {
         return Ok(json!(value.call_method0("__fspath__")?.extract::<String>()?));
     }
-    let items = value.try_iter().map_err(|_| {
-        Error::invalid(format!("a setting cannot be a {}", text::type_name(value)))
-    })?;
+    let items = value
+        .try_iter()
+        .map_err(|_| Error::invalid(format!("a setting cannot be a {}", text::type_name(value))))?;
     let mut list = Vec::new();
     for item in items {
         list.push(read(&item?)?);
