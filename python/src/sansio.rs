@@ -5,17 +5,17 @@ use pyo3::prelude::*;
 use stayline::Error;
 use stayline::protocol::Refusal;
 use stayline::settings::Millis;
-use stayline::wrapper::{Action, Job, Refused, SendOptions, Wrapper as Core};
+use stayline::wrapper::{Action, Job, Outcome, Refused, SendOptions, Told, Wrapper as Core};
 
 use crate::coordinator::status;
-use crate::error::{Result, guarded};
+use crate::error::{Result, exception, guarded};
 use crate::json;
 use crate::settings::Settings;
 use crate::signals::python;
 use crate::text;
 use crate::time::Moment;
-use crate::values::{CloseAttempt, Connect, Ended, Write};
-use crate::wrapper::{ended, payload};
+use crate::values::{CloseAttempt, Connect, Write};
+use crate::wrapper::payload;
 
 /// The machine itself, without sockets, threads or a clock; `now_ms` is the host's.
 ///
@@ -56,9 +56,14 @@ impl Wrapper {
         Ok(Wrapper { core: Mutex::new(core) })
     }
 
-    /// Begins the first connection attempt for an execution.
-    fn open(&self, execution_id: &str, now_ms: Millis) -> Result<()> {
-        self.with(|core| core.open(execution_id, now_ms))
+    /// Begins the first connection attempt for an execution. It fails fast (R48), unless
+    /// `retry_first`.
+    #[pyo3(signature = (execution_id, now_ms, *, retry_first = false))]
+    fn open(&self, execution_id: &str, now_ms: Millis, retry_first: bool) -> Result<()> {
+        self.with(|core| match retry_first {
+            true => core.open_retrying(execution_id, now_ms),
+            false => core.open(execution_id, now_ms),
+        })
     }
 
     /// The handshake of an attempt succeeded; `protocol` is what the answer granted.
@@ -240,10 +245,12 @@ impl Wrapper {
         self.core.lock().producer().map(str::to_owned)
     }
 
-    /// How it ended, once that is known.
+    /// How it ended, once that is known: `Ended`, `Drained`, `Replaced`, `Disconnected`, or
+    /// `Closed` when the host closed it.
     #[getter]
-    fn outcome(&self) -> Option<Ended> {
-        self.core.lock().outcome().cloned().map(ended)
+    fn outcome(&self, py: Python<'_>) -> Result<Option<Py<PyAny>>> {
+        let outcome = self.core.lock().outcome().cloned();
+        outcome.map(|outcome| python_outcome(py, outcome)).transpose()
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
@@ -257,12 +264,39 @@ impl Wrapper {
     }
 }
 
+fn python_outcome(py: Python<'_>, outcome: Outcome) -> Result<Py<PyAny>> {
+    let told = match outcome {
+        Outcome::Done { status, error, unacknowledged } => {
+            Told::ExecutionDone { status, error, unacknowledged }
+        }
+        Outcome::Drained => Told::Drained,
+        Outcome::Replaced => Told::Replaced,
+        Outcome::Disconnected { reason } => Told::Disconnected { reason },
+        Outcome::Closed { .. } => {
+            return Ok(exception(py, &Error::Closed)?.into_value(py).into_any());
+        }
+    };
+    python(py, told)
+}
+
 fn python_action(py: Python<'_>, action: Action) -> Result<Py<PyAny>> {
     Ok(match action {
-        Action::Connect { attempt, protocol, producer, dial_timeout_ms, upgrade_timeout_ms } => {
-            let producer = producer.map(|producer| producer.to_string());
-            let connect =
-                Connect { attempt, protocol, producer, dial_timeout_ms, upgrade_timeout_ms };
+        Action::Connect {
+            attempt,
+            execution_id,
+            protocol,
+            producer,
+            dial_timeout_ms,
+            upgrade_timeout_ms,
+        } => {
+            let connect = Connect {
+                attempt,
+                execution_id: execution_id.to_string(),
+                protocol,
+                producer: producer.map(|producer| producer.to_string()),
+                dial_timeout_ms,
+                upgrade_timeout_ms,
+            };
             Py::new(py, connect)?.into_any()
         }
         Action::Write { attempt, text } => {

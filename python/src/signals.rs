@@ -37,8 +37,10 @@ struct Queues {
 pub struct Hub {
     /// The driven wrapper.
     pub core: Core,
-    /// Rung by the core at everything that may matter to somebody who waits.
+    /// Rung by the core when there may be a signal.
     pub bell: Arc<Bell>,
+    /// Rung by the core when it may be connected, have room, have sent all, or have ended.
+    pub changes: Arc<Bell>,
     queues: Mutex<Queues>,
 }
 
@@ -49,8 +51,10 @@ impl Hub {
     /// Takes over a wrapper's waker.
     pub fn new(core: Core) -> Hub {
         let bell = Bell::new();
+        let changes = Bell::new();
         core.set_waker(Some(Arc::clone(&bell) as Arc<dyn Wake>));
-        Hub { core, bell, queues: Mutex::default() }
+        core.set_change_waker(Some(Arc::clone(&changes) as Arc<dyn Wake>));
+        Hub { core, bell, changes, queues: Mutex::default() }
     }
 
     /// Kills are wanted from now on.

@@ -21,11 +21,6 @@ pub fn optional(py: Python<'_>, text: Option<&str>) -> String {
     text.map_or_else(|| "None".to_owned(), |text| quoted(py, text))
 }
 
-/// `True` or `False`.
-pub fn boolean(value: bool) -> &'static str {
-    if value { "True" } else { "False" }
-}
-
 /// The name of a value's type.
 pub fn type_name(value: &Bound<'_, PyAny>) -> String {
     value.get_type().name().map_or_else(|_| "value".to_owned(), |name| name.to_string())

@@ -129,6 +129,8 @@ value_class! { "stayline.sansio",
     Connect {
         /// The attempt's number; it comes back with every input.
         attempt: u64,
+        /// The execution to attach to.
+        execution_id: String,
         /// The protocol to ask for; `None`: basic mode.
         protocol: Option<u8>,
         /// The producer to name (R45a).

@@ -20,9 +20,6 @@ use crate::time::{Moment, Seconds};
 use crate::values::Ended;
 use crate::wait::released;
 
-/// How often a call looks that waits for something the core may not ring for.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
-
 /// Sends an agent's events to a coordinator; reconnects, buffers and sends again by itself.
 ///
 /// As a context manager it waits for its first connection (unless `retry_first`), and leaving it
@@ -46,7 +43,7 @@ impl Wrapper {
             Err(Failure::Core(Error::Timeout)) => Ok(None),
             other => other.map(Some),
         };
-        let outcome = hub.bell.wait(py, timeout, Some(LOOK_AGAIN), known)?;
+        let outcome = hub.changes.wait(py, timeout, None, known)?;
         outcome.map(ended).ok_or_else(|| Error::Timeout.into())
     }
 
@@ -58,7 +55,7 @@ impl Wrapper {
             let over = core.state().as_str() == "closed";
             Ok((over || core.buffered() + core.unacknowledged() == 0).then_some(()))
         };
-        hub.bell.wait(py, Some(timeout), Some(LOOK_AGAIN), empty)?;
+        hub.changes.wait(py, Some(timeout), None, empty)?;
         Ok(())
     }
 
@@ -79,7 +76,7 @@ impl Wrapper {
             }
             other => other.map(Some),
         };
-        match hub.bell.wait(py, timeout, Some(LOOK_AGAIN), attempt)? {
+        match hub.changes.wait(py, timeout, None, attempt)? {
             Some(()) => Ok(()),
             None => Err(full.unwrap_or(Error::Timeout).into()),
         }
@@ -171,8 +168,8 @@ impl Wrapper {
             Err(Failure::Core(Error::Timeout)) => Ok(None),
             other => other.map(Some),
         };
-        hub.bell
-            .wait(py, timeout, Some(LOOK_AGAIN), connected)?
+        hub.changes
+            .wait(py, timeout, None, connected)?
             .ok_or_else(|| Error::Timeout.into())
     }
 
@@ -394,11 +391,14 @@ pub fn payload(data: Option<&Bound<'_, PyAny>>, raw_data: Option<&str>) -> Resul
     }
 }
 
-/// How it ended, as the class that Python sees.
-pub fn ended(outcome: Outcome) -> Ended {
-    Ended {
-        status: outcome.status.map(|status| status.as_str().to_owned()),
-        error: outcome.error.map(|error| error.to_string()),
-        unacknowledged: outcome.unacknowledged,
+fn ended(outcome: Outcome) -> Ended {
+    match outcome {
+        Outcome::Done { status, error, unacknowledged } => Ended {
+            status: status.map(|status| status.as_str().to_owned()),
+            error: error.map(|error| error.to_string()),
+            unacknowledged,
+        },
+        // Everything was sent and nobody said how it ended; the other outcomes are errors.
+        _ => Ended { status: None, error: None, unacknowledged: 0 },
     }
 }

@@ -58,105 +58,105 @@ class Error(Exception):
 
 class InvalidArgument(Error, ValueError):
     what: str
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("what",)
 
 class InvalidSettings(Error):
     first: str
     second: str
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("first", "second")
 
 class InvalidEvent(Error):
     reason: str
     bytes: int
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("reason", "bytes")
 
 class NotFound(Error):
     what: str
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("what",)
 
 class AlreadyExists(Error):
     execution_id: str
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("execution_id",)
 
 class ExecutionInProgress(Error):
     active: str
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("active",)
 
 class ExecutionNotActive(Error):
     status: _Status
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("status",)
 
 class InvalidTransition(Error):
     from_: _Status
     to: _Status
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("from", "to")
 
 class NoActiveExecution(Error):
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ()
 
 class JobConflict(Error):
     active: str
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("active",)
 
 class Superseded(Error):
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ()
 
 class AlreadyHeld(Error):
     holder: str
     expires_at: int
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("holder", "expires_at")
 
 class WrongHolder(Error):
     holder: str
     expires_at: int
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("holder", "expires_at")
 
 class Unauthorized(Error):
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ()
 
 class Full(Error):
     events: int
     bytes: int
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("events", "bytes")
 
 class LimitExceeded(Error):
     limit: str
     value: int
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("limit", "value")
 
 class Timeout(Error, TimeoutError):
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ()
 
 class Closed(Error):
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ()
 
 class Disconnected(Error):
     reason: str
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("reason",)
 
 class StoreInUse(Error):
     pid: int
     since: int
     url: str | None
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("pid", "since", "url")
 
 class StoreError(Error):
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ()
 
 class StoreUnknown(Error):
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ()
 
 class StoreFormat(Error):
     found: str
     supported: str
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("found", "supported")
 
 class ForkError(Error):
     pid: int
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("pid",)
 
 class Panic(Error):
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ()
 
 # --- settings and clock -------------------------------------------------------------------------
 
@@ -678,7 +678,7 @@ class Notifications(Iterator[Notification]):
 
 @final
 class Send:
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("text",)
     def __new__(cls, text: str) -> Self: ...
     @property
     def text(self) -> str: ...
@@ -688,7 +688,7 @@ class Send:
 
 @final
 class Close:
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("code", "reason")
     def __new__(cls, code: int, reason: str) -> Self: ...
     @property
     def code(self) -> int: ...
@@ -700,7 +700,7 @@ class Close:
 
 @final
 class Kill:
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("signal",)
     def __new__(cls, signal: str) -> Self: ...
     @property
     def signal(self) -> str: ...
@@ -710,7 +710,7 @@ class Kill:
 
 @final
 class Reconnecting:
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("attempt",)
     def __new__(cls, attempt: int) -> Self: ...
     @property
     def attempt(self) -> int: ...
@@ -720,7 +720,7 @@ class Reconnecting:
 
 @final
 class Reconnected:
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ()
     def __new__(cls) -> Self: ...
     def __eq__(self, value: object, /) -> bool: ...
     def __ne__(self, value: object, /) -> bool: ...
@@ -728,7 +728,7 @@ class Reconnected:
 
 @final
 class Ended:
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("status", "error", "unacknowledged")
     def __new__(cls, status: str | None, error: str | None, unacknowledged: int) -> Self: ...
     @property
     def status(self) -> _Ending | None: ...
@@ -742,7 +742,7 @@ class Ended:
 
 @final
 class Replaced:
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ()
     def __new__(cls) -> Self: ...
     def __eq__(self, value: object, /) -> bool: ...
     def __ne__(self, value: object, /) -> bool: ...
@@ -750,7 +750,7 @@ class Replaced:
 
 @final
 class RunTask:
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("name",)
     def __new__(cls, name: str) -> Self: ...
     @property
     def name(self) -> str: ...
@@ -760,7 +760,7 @@ class RunTask:
 
 @final
 class RestartFeed:
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ()
     def __new__(cls) -> Self: ...
     def __eq__(self, value: object, /) -> bool: ...
     def __ne__(self, value: object, /) -> bool: ...
@@ -768,7 +768,7 @@ class RestartFeed:
 
 @final
 class Command:
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("data",)
     __hash__: ClassVar[None]  # type: ignore[assignment]
     def __new__(cls, data: Any) -> Self: ...
     @property
@@ -778,7 +778,7 @@ class Command:
 
 @final
 class Drained:
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ()
     def __new__(cls) -> Self: ...
     def __eq__(self, value: object, /) -> bool: ...
     def __ne__(self, value: object, /) -> bool: ...
@@ -786,10 +786,18 @@ class Drained:
 
 @final
 class Connect:
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = (
+        "attempt",
+        "execution_id",
+        "protocol",
+        "producer",
+        "dial_timeout_ms",
+        "upgrade_timeout_ms",
+    )
     def __new__(
         cls,
         attempt: int,
+        execution_id: str,
         protocol: int | None,
         producer: str | None,
         dial_timeout_ms: int,
@@ -797,6 +805,8 @@ class Connect:
     ) -> Self: ...
     @property
     def attempt(self) -> int: ...
+    @property
+    def execution_id(self) -> str: ...
     @property
     def protocol(self) -> int | None: ...
     @property
@@ -811,7 +821,7 @@ class Connect:
 
 @final
 class Write:
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("attempt", "text")
     def __new__(cls, attempt: int, text: str) -> Self: ...
     @property
     def attempt(self) -> int: ...
@@ -823,7 +833,7 @@ class Write:
 
 @final
 class CloseAttempt:
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("attempt", "code", "reason")
     def __new__(cls, attempt: int, code: int, reason: str) -> Self: ...
     @property
     def attempt(self) -> int: ...
@@ -926,7 +936,9 @@ class Signals(Iterator[_Signal]):
 @final
 class SansioWrapper:
     def __new__(cls, settings: Settings | None = None, *, seed: int | None = None) -> Self: ...
-    def open(self, execution_id: str, now_ms: int) -> None: ...
+    def open(
+        self, execution_id: str, now_ms: int, *, retry_first: bool = False
+    ) -> None: ...
     def handle_opened(self, attempt: int, protocol: int | None, now_ms: int) -> None: ...
     def handle_refused(
         self,
@@ -988,7 +1000,7 @@ class SansioWrapper:
     @property
     def producer(self) -> str | None: ...
     @property
-    def outcome(self) -> Ended | None: ...
+    def outcome(self) -> Ended | Drained | Replaced | Disconnected | Closed | None: ...
 
 # --- for stayline.cli ---------------------------------------------------------------------------
 

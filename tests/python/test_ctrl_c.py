@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,8 @@ execution = session.start("e")
 link = session.attach("e", trusted=True)
 link.receive('{"streamEventType":"output"}')
 %s
-print("waiting", flush=True)
 try:
+    print("waiting", flush=True)
     %s
 except KeyboardInterrupt:
     # And everything still works.
@@ -40,8 +41,9 @@ wrapper.wait_connected()
 
 BLOCKED = """
 import socket
-deaf = socket.create_server(("127.0.0.1", 0))
-url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+# A port that was just given back: nobody answers there.
+with socket.create_server(("127.0.0.1", 0)) as gone:
+    url = f"http://127.0.0.1:{gone.getsockname()[1]}"
 settings = stayline.Settings(buffer_events=1, overflow="block")
 wrapper = stayline.Wrapper(
     url, session_id="s", execution_id="e", settings=settings, retry_first=True
@@ -76,7 +78,8 @@ def test_a_waiting_call_raises_keyboard_interrupt(tmp_path: Path, wait: str) -> 
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "waiting\n"
-        # It may be on its way into the wait; an interrupt before it counts as well.
+        # Long enough to be inside the wait; an interrupt on the way there counts as well.
+        time.sleep(0.1)
         os.kill(process.pid, signal.SIGINT)
         output, errors = process.communicate(timeout=PATIENCE)
     finally:

@@ -40,4 +40,4 @@ def test_nothing_is_printed_without_a_handler(run_script: RunScript) -> None:
                     print(type(error).__name__)
         """
     )
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "Unauthorized\\n", "")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "Disconnected\n", "")

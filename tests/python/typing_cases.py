@@ -57,8 +57,9 @@ def agent(wrapper: stayline.Wrapper) -> stayline.Ended:
 
 def machine(wrapper: sansio.Wrapper) -> str | None:
     match wrapper.poll_action():
-        case sansio.Connect(attempt, protocol):
+        case sansio.Connect(attempt, execution_id, protocol):
             assert_type(attempt, int)
+            assert_type(execution_id, str)
             assert_type(protocol, int | None)
         case sansio.Write(_, text):
             return text

@@ -319,6 +319,12 @@ impl Wrapper {
         self.shared().lock().waker = waker;
     }
 
+    /// Called at everything that [`Wrapper::wait_connected`], [`Wrapper::send`] and
+    /// [`Wrapper::outcome`] wait for, and more often: for hosts that wait in a way of their own.
+    pub fn set_change_waker(&self, waker: Option<Arc<dyn Wake>>) {
+        *self.shared().change_waker.lock() = waker;
+    }
+
     fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
     }

@@ -55,6 +55,8 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// Something happened that a waiting caller may wait for.
     changed: Condvar,
+    /// The same for a host that cannot wait in here; see `Wrapper::set_change_waker`.
+    pub(super) change_waker: Mutex<Option<Arc<dyn Wake>>>,
     pub(super) alarm: Arc<Alarm>,
     pub(super) settings: Settings,
 }
@@ -75,7 +77,8 @@ impl Shared {
             waker: None,
         };
         let (state, changed) = (Mutex::new(state), Condvar::new());
-        Arc::new(Shared { state, changed, alarm: Alarm::new(), settings })
+        let change_waker = Mutex::default();
+        Arc::new(Shared { state, changed, change_waker, alarm: Alarm::new(), settings })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -101,7 +104,7 @@ impl Shared {
         if wake_task {
             self.alarm.wake();
         }
-        self.changed.notify_all();
+        self.notify();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -134,6 +137,10 @@ impl Shared {
     /// Those who wait look again.
     pub(super) fn notify(&self) {
         self.changed.notify_all();
+        let waker = self.change_waker.lock().clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// A socket begins (1) or ends (-1) its goodbye.
@@ -141,7 +148,7 @@ impl Shared {
         let mut state = self.lock();
         state.lingering = state.lingering.saturating_add_signed(change);
         drop(state);
-        self.changed.notify_all();
+        self.notify();
     }
 }
 
