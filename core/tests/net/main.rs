@@ -2,7 +2,7 @@
 //!
 //! No test depends on how fast the machine is: what must happen is waited for with a generous
 //! limit ([`support::PATIENCE`]), and what must not happen is shown by something that comes after.
-#![cfg(all(feature = "server", feature = "client"))]
+#![cfg(all(feature = "server", feature = "client", feature = "sqlite"))]
 
 mod access;
 mod ingest;
@@ -12,4 +12,6 @@ mod refusals;
 mod rest;
 mod stream;
 mod support;
+#[cfg(feature = "tls")]
+mod tls;
 mod wrapper;

@@ -73,11 +73,6 @@ impl Proxy {
         *self.control.budgets.lock().unwrap() = bytes;
     }
 
-    /// Connections whose turn to be cut has not come.
-    pub fn cuts_left(&self) -> usize {
-        self.control.budgets.lock().unwrap().len()
-    }
-
     pub fn connections(&self) -> usize {
         self.control.connections.load(Ordering::SeqCst)
     }

@@ -274,6 +274,7 @@ fn a_server_that_restarts_loses_nothing() {
     let host = host();
     host.start("e");
     let wrapper = open(host.server.url(), "e");
+    wrapper.wait_connected(Some(PATIENCE)).unwrap();
     for n in 1..=200 {
         send(&wrapper, n);
     }
