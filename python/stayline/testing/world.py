@@ -271,6 +271,7 @@ class World:
     # The ends, as the network sees them.
 
     def network_attach(self, connection: Connection) -> str:
+        """Attaches a wrapper's attempt."""
         link = self.attach(
             connection.session,
             connection.wrapper,
@@ -283,22 +284,28 @@ class World:
         return link.handle
 
     def network_receive(self, link: str, text: str) -> None:
+        """Hands a frame to the coordinator."""
         self.receive(self._links_by_handle[link], text)
 
     def network_link_closed(self, link: str, code: int, reason: str) -> None:
+        """Tells the coordinator that a link is gone."""
         self.close_link(self._links_by_handle[link], code, reason)
 
     def network_opened(self, connection: Connection) -> None:
+        """Tells a wrapper that its attempt is answered."""
         self._network_input(connection, "w_opened", protocol=connection.protocol)
 
     def network_refused(self, connection: Connection, refused: Mapping[str, Any]) -> None:
+        """Tells a wrapper that its attempt has failed."""
         answer = {"status": None, "refusal": None, "execution_status": None, **refused}
         self._network_input(connection, "w_refused", **answer)
 
     def network_frame(self, connection: Connection, text: str) -> None:
+        """Hands a frame to a wrapper."""
         self._network_input(connection, "w_frame", text=text)
 
     def network_closed(self, connection: Connection, code: int, reason: str) -> None:
+        """Tells a wrapper that its connection is gone."""
         self._network_input(connection, "w_closed", code=code, reason=reason)
 
     def _network_input(self, connection: Connection, operation: str, **arguments: Any) -> None:
