@@ -114,7 +114,7 @@ def _command(commands: Any, name: str, summary: str, about: str) -> _Parser:
 
 
 def _add_serve(parser: _Parser) -> None:
-    _add_store(parser, "sqlite:PATH or memory: (default: sqlite:.stayline/runs.db)")
+    _add_store(parser, "sqlite:PATH or memory: (default: sqlite:.stayline/serve.db)")
     parser.add_argument(
         "--listen",
         metavar="HOST:PORT",

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from collections.abc import Iterator
 
 #: What Python ignores for itself, and a program must not inherit as ignored.
 _RESTORED = [signal.SIGPIPE, signal.SIGXFSZ]

@@ -1,7 +1,8 @@
 """Where runs are kept when nobody says where: ``.stayline/`` in the current folder.
 
-One coordinator owns a file, so programs that run side by side use ``runs.db``, ``runs-2.db``,
-``runs-3.db`` and so on: the first that is free. What reads, reads all of them.
+A server has ``serve.db``. One coordinator owns a file, so programs that run side by side without a
+server use ``runs.db``, ``runs-2.db``, ``runs-3.db`` and so on: the first that is free. What reads,
+reads all of them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from pathlib import Path
 import stayline
 
 FOLDER = Path(".stayline")
-DEFAULT = "sqlite:.stayline/runs.db"
+#: The file of ``stayline serve``.
+SERVED = "sqlite:.stayline/serve.db"
 
 #: More programs than this side by side in one folder are taken for a mistake.
 MOST_FILES = 1_000
@@ -23,7 +25,7 @@ def open_own(location: str | None, settings: stayline.Settings) -> stayline.Coor
     """Opens the store that was named, or else the first file that nobody owns."""
     if location is not None:
         return stayline.Coordinator(location, settings=settings)
-    prepare(DEFAULT)
+    make_folder()
     for number in range(1, MOST_FILES):
         name = "runs.db" if number == 1 else f"runs-{number}.db"
         try:
@@ -33,13 +35,12 @@ def open_own(location: str | None, settings: stayline.Settings) -> stayline.Coor
     raise stayline.InvalidArgument(f"{FOLDER} holds {MOST_FILES} files in use; name one by --store")
 
 
-def prepare(location: str) -> None:
-    """Makes the folder below the current one; any other has to be there."""
-    if location == DEFAULT:
-        FOLDER.mkdir(exist_ok=True)
-        ignore = FOLDER / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
+def make_folder() -> None:
+    """Makes ``.stayline/``, and keeps it out of version control."""
+    FOLDER.mkdir(exist_ok=True)
+    ignore = FOLDER / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
 
 
 def readable(location: str | None) -> list[str]:

@@ -13,17 +13,21 @@ import argparse
 import os
 import shutil
 import signal
+from contextlib import closing
 from typing import Any
 
 import stayline
 from stayline.cli.child import Child
-from stayline.cli.console import complain
+from stayline.cli.console import complain, count
 from stayline.cli.supervisor import Report, Supervisor
 from stayline.cli.target import Target, started
 from stayline.cli.watch import SignalWatch
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
+
+#: Seconds for the news of a program that did not start to arrive.
+_LAST_WORDS = 10.0
 
 #: How much longer than our own patience the machine waits for a stopped program (R52), in ms.
 _ABORT_MARGIN_MS = 5_000
@@ -41,21 +45,18 @@ def main(options: argparse.Namespace) -> int:
     settings = _settings(options)
     watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
     with SignalWatch(*watched) as watch, started(options, settings) as target:
-        with _connected(target, settings) as wrapper:
+        with closing(_connected(target, settings)) as wrapper:
             try:
                 child = Child(options.program)
             except OSError as error:
-                wrapper.fail(f"cannot start {name}: {error.strerror}", timeout=settings_patience)
-                complain(f"cannot start {name}: {error.strerror}")
+                text = f"cannot start {name}: {error.strerror}"
+                complain(text)
+                wrapper.fail(text, timeout=_LAST_WORDS)
                 return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
             report = Supervisor(child, wrapper, watch, settings, options.stop_grace).run()
     if report.trouble or not options.quiet:
         complain(_closing_line(report, target))
     return report.exit_code
-
-
-#: Seconds to wait for the news of a program that did not start.
-settings_patience = 10.0
 
 
 def _settings(options: argparse.Namespace) -> stayline.Settings:
@@ -91,14 +92,11 @@ def _connected(target: Target, settings: stayline.Settings) -> stayline.Wrapper:
 def _closing_line(report: Report, target: Target) -> str:
     parts = [
         f"{report.status} ({report.detail})" if report.detail else report.status,
-        _counted(report.events, "event"),
-        _counted(report.reconnects, "reconnect"),
+        count(report.events, "event"),
+        count(report.reconnects, "reconnect"),
     ]
     if report.lost:
-        parts.append(f"{_counted(report.lost, 'event')} lost")
+        parts.append(f"{count(report.lost, 'event')} lost")
     parts.append(f"session {target.session_id}")
     return ", ".join(parts)
 
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

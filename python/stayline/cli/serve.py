@@ -15,8 +15,9 @@ from stayline.cli.watch import SignalWatch
 def main(options: argparse.Namespace) -> int:
     """Serves until SIGINT, SIGTERM or SIGHUP; then closes links with 1012 and ends."""
     settings = arguments.settings(options)
-    location = options.store or places.DEFAULT
-    places.prepare(location)
+    if options.store is None:
+        places.make_folder()
+    location = options.store or places.SERVED
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )

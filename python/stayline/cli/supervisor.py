@@ -78,6 +78,8 @@ class Supervisor:
         self._replaced = False
         self._gave_up: str | None = None
         self._listening = True
+        #: What the wrapper had not got acknowledged when we closed it.
+        self._left = 0
 
     def run(self) -> Report:
         """Returns when the program has ended and its execution's end is known or given up."""
@@ -149,7 +151,7 @@ class Supervisor:
             self._ended = told
         elif isinstance(told, stayline.Replaced):
             self._replaced = True
-        elif isinstance(told, stayline.DISCONNECTED):
+        elif isinstance(told, stayline.Disconnected):
             self._gave_up = told.reason
 
     def _kill(self, name: str) -> None:
@@ -218,9 +220,7 @@ class Supervisor:
 
     def _give_up(self, reason: str) -> None:
         self._gave_up = reason
-        self._wrapper_left = self._wrapper.close()
-
-    _wrapper_left = 0
+        self._left = self._wrapper.close()
 
     def _exit_code(self) -> int:
         code = self._child.exit_code
@@ -228,9 +228,7 @@ class Supervisor:
         return code if code >= 0 else 128 - code
 
     def _report(self, ended: stayline.Ended | None) -> Report:
-        left = self._wrapper_left or self._wrapper.close()
-        if ended is not None:
-            left = max(left, ended.unacknowledged)
+        left = max(self._left, self._wrapper.close(), ended.unacknowledged if ended else 0)
         return Report(
             status=self._status(ended),
             detail=self._detail(ended),
