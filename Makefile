@@ -21,8 +21,9 @@ EXTENSION := $(STAMPS)/extension
 RUST_DRIVER := target/debug/stayline-driver
 # The project's own cases and, where a checkout has them beside it, the shared ones.
 SCENARIOS := tests/scenarios $(wildcard ../shared/scenarios)
+LIBRARY_SUFFIX := $(if $(filter Darwin,$(shell uname -s)),dylib,so)
 RUST_SOURCES := $(shell find core/src python/src -name '*.rs' 2>/dev/null) \
-	Cargo.toml Cargo.lock core/Cargo.toml python/Cargo.toml
+	Cargo.toml Cargo.lock core/Cargo.toml python/Cargo.toml $(shell find ffi -name '*.rs' -o -name Cargo.toml 2>/dev/null)
 PYTHON_CODE := $(wildcard python/stayline tests/python tests/proof examples docs)
 
 # One interpreter and one profile for every build, so that nothing compiles twice.
@@ -43,13 +44,20 @@ $(STAMPS)/venv: python/requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r python/requirements-dev.txt
 	@mkdir -p $(STAMPS) && touch $@
 
+# Always the whole workspace: the features of shared dependencies depend on what is built, and
+# building the same things everywhere is what lets nothing compile twice.
+#
 # Installed in place: Python code is used from python/, only the extension is compiled.
-$(EXTENSION): $(STAMPS)/venv $(RUST_SOURCES) python/pyproject.toml
-	$(BIN)/maturin develop --quiet --manifest-path python/Cargo.toml
+$(EXTENSION): $(STAMPS)/venv $(RUST_SOURCES)
+	@echo "building the Python module (some minutes the first time)"
+	$(CARGO) build --quiet --workspace
+	@install -m 755 target/debug/libstayline_python.$(LIBRARY_SUFFIX) python/stayline/_internal.abi3.so
+	@echo '$(CURDIR)/python' > "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/stayline.pth"
+	@printf '#!%s\nimport sys\n\nfrom stayline.cli import main\n\nsys.exit(main())\n' $(BIN)/python > $(BIN)/stayline
+	@chmod +x $(BIN)/stayline
 	@touch $@
 
-$(RUST_DRIVER): $(RUST_SOURCES)
-	$(CARGO) build -p stayline --bin stayline-driver
+$(RUST_DRIVER): $(EXTENSION)
 	@touch $@
 
 $(STAMPS)/node: tests/node/package.json tests/node/package-lock.json
@@ -99,7 +107,7 @@ lint-python: $(EXTENSION)
 
 .PHONY: test-rust
 test-rust: $(STAMPS)/venv
-	$(CARGO) test -p stayline -p stayline-ffi
+	$(CARGO) test --workspace
 
 .PHONY: scenarios
 scenarios: $(EXTENSION) $(if $(filter rust,$(DRIVER)),$(RUST_DRIVER)) ## Run scenario files: DRIVER=python|rust FILES="…" STORE=memory|sqlite.
