@@ -31,6 +31,16 @@ impl Answer {
         self.verdict.lock().get_or_insert(verdict);
         self.given.notify_all();
     }
+
+    fn wait(&self, deadline: Instant) -> bool {
+        let mut verdict = self.verdict.lock();
+        while verdict.is_none() {
+            if self.given.wait_until(&mut verdict, deadline).timed_out() {
+                break;
+            }
+        }
+        verdict.unwrap_or(false)
+    }
 }
 
 /// One question: may this wrapper attach?
@@ -44,6 +54,8 @@ struct Asked {
 #[derive(Default)]
 struct Line {
     questions: VecDeque<Asked>,
+    /// Whoever waits for an answer, whether the question was taken or not.
+    waiting: Vec<Arc<Answer>>,
     stopped: bool,
 }
 
@@ -63,6 +75,7 @@ impl Desk {
             if line.stopped {
                 return false;
             }
+            line.waiting.push(Arc::clone(&answer));
             line.questions.push_back(Asked {
                 session_id: session_id.to_owned(),
                 execution_id: execution_id.to_owned(),
@@ -72,24 +85,20 @@ impl Desk {
         }
         self.bell.wake();
         let deadline = Instant::now() + ANSWER_TIMEOUT;
-        let mut verdict = answer.verdict.lock();
-        while verdict.is_none() {
-            if answer.given.wait_until(&mut verdict, deadline).timed_out() {
-                break;
-            }
-        }
-        verdict.unwrap_or(false)
+        let verdict = answer.wait(deadline);
+        self.line.lock().waiting.retain(|other| !Arc::ptr_eq(other, &answer));
+        verdict
     }
 
     /// Denies what is waiting and what comes, and ends the Python thread.
     pub fn stop(&self) {
-        let questions = {
+        {
             let mut line = self.line.lock();
             line.stopped = true;
-            std::mem::take(&mut line.questions)
-        };
-        for question in questions {
-            question.answer.give(false);
+            line.questions.clear();
+            for answer in line.waiting.drain(..) {
+                answer.give(false);
+            }
         }
         self.bell.wake();
     }

@@ -68,7 +68,7 @@ fn _internal(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<signals::Kills>()?;
     module.add_class::<wrapper::Wrapper>()?;
     module.add("SansioWrapper", module.py().get_type::<sansio::Wrapper>())?;
-    module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     // `stayline` says what is public; nobody imports all of this.
     module.delattr("__all__")
 }

@@ -168,9 +168,7 @@ impl Wrapper {
             Err(Failure::Core(Error::Timeout)) => Ok(None),
             other => other.map(Some),
         };
-        hub.changes
-            .wait(py, timeout, None, connected)?
-            .ok_or_else(|| Error::Timeout.into())
+        hub.changes.wait(py, timeout, None, connected)?.ok_or_else(|| Error::Timeout.into())
     }
 
     /// Sends an event; `data` is anything that JSON can say, `raw_data` JSON text as it is.

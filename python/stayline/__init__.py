@@ -20,9 +20,6 @@ Every error is a subclass of ``stayline.Error``.
 from __future__ import annotations
 
 from stayline._internal import (
-    VERSION as __version__,
-)
-from stayline._internal import (
     AlreadyExists,
     AlreadyHeld,
     Close,
@@ -78,6 +75,7 @@ from stayline._internal import (
     Unauthorized,
     Wrapper,
     WrongHolder,
+    __version__,
 )
 
 #: What ``Wrapper.signals`` gives.

@@ -78,9 +78,7 @@ def _answer(questions: Questions, authorize: Callable[..., bool]) -> None:
         if question is None:
             return
         try:
-            verdict = bool(
-                authorize(question.session_id, question.execution_id, question.bearer)
-            )
+            verdict = bool(authorize(question.session_id, question.execution_id, question.bearer))
         except Exception:
             logger.exception("authorize raised; the wrapper is refused")
             verdict = False

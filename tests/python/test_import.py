@@ -14,8 +14,13 @@ import stayline
 )
 def test_importing_brings_little_with_it(absent: str) -> None:
     ended = subprocess.run(
-        [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; import stayline; "
-         f"sys.exit({absent!r} in sys.modules)"],
+        [
+            sys.executable,
+            "-S",
+            "-c",
+            f"import sys; sys.path[:0] = {sys.path!r}; import stayline; "
+            f"sys.exit({absent!r} in sys.modules)",
+        ],
         timeout=60,
     )
     assert ended.returncode == 0

@@ -273,8 +273,6 @@ def test_closing_twice_is_fine_and_waiters_are_told(location: str) -> None:
     link = session.attach(execution.id, trusted=True)
     coordinator.close()
     coordinator.close()
-    assert list(link.outgoing(timeout=PATIENCE)) == [
-        stayline.Close(1012, "coordinator restarted")
-    ]
+    assert list(link.outgoing(timeout=PATIENCE)) == [stayline.Close(1012, "coordinator restarted")]
     with pytest.raises(stayline.Closed):
         execution.wait(PATIENCE)

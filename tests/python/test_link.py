@@ -19,9 +19,7 @@ def execution(session: stayline.Session) -> stayline.Execution:
 def test_an_acknowledged_link_welcomes_and_acknowledges(
     session: stayline.Session, execution: stayline.Execution
 ) -> None:
-    link = session.attach(
-        "e", token=execution.token, acknowledged=True, producer="p", attempt=1
-    )
+    link = session.attach("e", token=execution.token, acknowledged=True, producer="p", attempt=1)
     assert link.acknowledged
     assert link.execution_id == "e"
     outgoing = link.outgoing(timeout=PATIENCE)

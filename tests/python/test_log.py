@@ -10,9 +10,7 @@ import stayline
 from conftest import RunScript, eventually
 
 
-def test_records_come_from_the_core(
-    caplog: pytest.LogCaptureFixture, tmp_path: Path
-) -> None:
+def test_records_come_from_the_core(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     caplog.set_level(logging.INFO, logger="stayline")
     with stayline.Coordinator("memory:") as coordinator, coordinator.serve() as server:
         eventually(lambda: any("serving" in record.message for record in caplog.records))

@@ -118,7 +118,8 @@ def test_an_authorize_that_hangs_does_not_hold_up_closing(
     assert entered.wait(PATIENCE)
     began = time.monotonic()
     server.close()
-    assert time.monotonic() - began < PATIENCE
+    # Neither for the callback nor for the time a question may take.
+    assert time.monotonic() - began < 8
     leave.set()
     for wrapper in wrappers:
         wrapper.close()

@@ -25,9 +25,7 @@ def stored(events: Iterator[stayline.Event]) -> list[int]:
     return [event.id for event in events if event.id]
 
 
-def test_events_are_lazy_and_read_in_rounds(
-    session: stayline.Session, link: stayline.Link
-) -> None:
+def test_events_are_lazy_and_read_in_rounds(session: stayline.Session, link: stayline.Link) -> None:
     text = "x" * 10_000
     link.receive_many([frame("output", {"n": n, "text": text}) for n in range(300)])
     assert eventually(lambda: session.count_events() == 300)
@@ -86,9 +84,7 @@ def test_an_event_gives_its_fields(session: stayline.Session, link: stayline.Lin
         event.id = 7  # type: ignore[misc]
 
 
-def test_replay_then_live_across_the_seam(
-    session: stayline.Session, link: stayline.Link
-) -> None:
+def test_replay_then_live_across_the_seam(session: stayline.Session, link: stayline.Link) -> None:
     link.receive_many([frame("output", {"n": n}) for n in range(500)])
     seen: list[int] = []
     started = threading.Event()

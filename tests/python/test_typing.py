@@ -27,7 +27,10 @@ def test_the_stub_is_complete() -> None:
 @pytest.mark.timeout(300)
 def test_public_code_is_strictly_typed() -> None:
     check(
-        "mypy", "--strict",
-        "stayline/__init__.py", "stayline/sansio.py", "stayline/_threads.py",
+        "mypy",
+        "--strict",
+        "stayline/__init__.py",
+        "stayline/sansio.py",
+        "stayline/_threads.py",
         str(HERE / "typing_cases.py"),
     )

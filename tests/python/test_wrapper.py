@@ -126,9 +126,7 @@ def test_every_event_once_and_in_order_across_cuts(
     assert execution.wait(PATIENCE).status == "completed"
 
 
-def test_the_host_is_told_about_reconnecting(
-    server: stayline.Server, open_wrapper: Open
-) -> None:
+def test_the_host_is_told_about_reconnecting(server: stayline.Server, open_wrapper: Open) -> None:
     with CuttingProxy(server.address) as proxy, open_wrapper(proxy.url) as wrapper:
         signals = wrapper.signals(timeout=PATIENCE)
         proxy.refusing = True
@@ -145,9 +143,7 @@ def test_the_host_is_told_about_reconnecting(
         assert eventually(lambda: wrapper.buffered + wrapper.unacknowledged == 0)
 
 
-def test_attempts_used_up_is_told_and_raised(
-    server: stayline.Server, open_wrapper: Open
-) -> None:
+def test_attempts_used_up_is_told_and_raised(server: stayline.Server, open_wrapper: Open) -> None:
     settings = QUICK.replace(reconnect_attempts=2)
     with CuttingProxy(server.address) as proxy:
         wrapper = open_wrapper(proxy.url, settings=settings)
@@ -396,7 +392,9 @@ def test_a_wrapper_refuses_in_a_forked_child(open_wrapper: Open) -> None:
 
 
 def test_a_wrapper_of_a_child_reaches_the_parents_server(
-    server: stayline.Server, session: stayline.Session, execution: stayline.Execution,
+    server: stayline.Server,
+    session: stayline.Session,
+    execution: stayline.Execution,
     open_wrapper: Open,
 ) -> None:
     from test_fork import in_child

@@ -32,9 +32,7 @@ def host(coordinator: stayline.Coordinator) -> None:
         assert_type(event, stayline.Event)
         assert_type(event.data, Any)
     for notification in coordinator.notifications(timeout=0):
-        assert_type(
-            notification.kind, Literal["execution_ended", "session_idle", "late_result"]
-        )
+        assert_type(notification.kind, Literal["execution_ended", "session_idle", "late_result"])
     assert_type(session.interrupt(), Literal["sent", "latched", "already_terminal"])
     assert_type(session.fail("e", "x"), bool)
 

@@ -82,6 +82,8 @@ impl Wrapper {
         }
         if let Ok(task) = self.run.idle() {
             let task = task.map(str::to_owned);
+            // From here on the agent is not expected to say anything.
+            self.timers.stop(Timer::Feed);
             self.go_on_with(task, now);
         }
     }
@@ -208,9 +210,11 @@ impl Wrapper {
         text[..end.unwrap_or(0)].to_owned()
     }
 
-    /// The feed is alive; its silence is measured from now, but not while reconnecting (R53).
-    fn watch_feed(&mut self, now: Millis) {
-        if self.connection.state() != State::Reconnecting {
+    /// The feed is alive; its silence is measured from now, but not while reconnecting, nor when
+    /// the run is idle (R53).
+    pub(super) fn watch_feed(&mut self, now: Millis) {
+        let is_idle = self.run.current_task().is_some();
+        if self.connection.state() != State::Reconnecting && !is_idle {
             self.timers.set(Timer::Feed, now + self.settings.feed_timeout_ms.max(1));
         }
     }

@@ -156,6 +156,11 @@ impl Connection {
         matches!(self, Connection::Connecting { .. } | Connection::Greeting { .. })
     }
 
+    /// Whether an attempt is in flight.
+    pub(super) fn is_dialling(self) -> bool {
+        matches!(self, Connection::Connecting { .. } | Connection::Reconnecting { .. })
+    }
+
     /// Whether a link is open that has not had its `welcome`.
     pub(super) fn awaits_welcome(self) -> bool {
         matches!(self, Connection::Greeting { .. } | Connection::Regreeting { .. })

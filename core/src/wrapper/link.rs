@@ -31,6 +31,7 @@ impl Wrapper {
             return;
         }
         let granted = protocol == Some(PROTOCOL_ACKNOWLEDGED);
+        let is_news = self.connection.is_dialling();
         match self.outbox.mode() {
             Mode::Undecided | Mode::Acknowledged if granted => {
                 if self.step(Input::Granted) {
@@ -42,7 +43,7 @@ impl Wrapper {
             }
             // A coordinator that knows only basic mode. One that has been known to know more is
             // not fit to go on with: events could be stored twice.
-            Mode::Acknowledged if !self.connection.is_connected() => {
+            Mode::Acknowledged if is_news => {
                 self.link_failed("acknowledged mode was not granted", now);
             }
             Mode::Acknowledged => {}
@@ -110,8 +111,9 @@ impl Wrapper {
             return;
         }
         match kind {
-            // A second one on the same link.
-            "welcome" => {}
+            "welcome" => {
+                self.step(Input::Welcomed { now });
+            }
             "ack" => self.acknowledged(frame.get("seq"), now),
             "ended" => self.ended(&frame, now),
             "kill" => {
@@ -181,7 +183,7 @@ impl Wrapper {
         self.outbox.begin_link(again);
         self.flush(now);
         if self.run.kilo.feed_in_use && !self.is_over() {
-            self.timers.set(Timer::Feed, now + self.settings.feed_timeout_ms.max(1));
+            self.watch_feed(now);
         }
         self.go_on_draining(now);
     }

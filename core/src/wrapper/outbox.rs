@@ -241,7 +241,7 @@ impl Outbox {
     /// A link is up: everything held goes out on it. `again` is false for the first one.
     pub(super) fn begin_link(&mut self, again: bool) {
         self.carried = 0;
-        self.marker_owed = again && !self.buffered.is_empty();
+        self.marker_owed = self.mode == Mode::Basic && again && !self.buffered.is_empty();
         self.alone = self.breaks == (self.acknowledged + 1, BREAKS_BEFORE_ALONE);
     }
 

@@ -71,7 +71,7 @@ class ProcessDriver(Driver):
             name = str(error.pop("name", None))
             if name not in ERRORS:
                 # One of the driver's own: it does not know the operation, or got it wrong.
-                raise DriverError(f"{operation}: {name}: {error.pop('message', '')}")
+                raise DriverError(f"{operation}: {name}: {error.pop('message', error)}")
             raise OperationError(name, str(error.pop("message", "")), error)
         if "ok" not in answer:
             raise DriverError(f"the driver answered {operation} with neither ok nor error")
