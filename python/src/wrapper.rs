@@ -39,11 +39,7 @@ impl Wrapper {
     fn ended(&self, py: Python<'_>, timeout: Option<Seconds>) -> Result<Ended> {
         let hub = self.hub.get()?;
         let timeout = timeout.unwrap_or_default().0;
-        let known = || match guarded(|| hub.core.outcome(Some(Duration::ZERO))) {
-            Err(Failure::Core(Error::Timeout)) => Ok(None),
-            other => other.map(Some),
-        };
-        let outcome = hub.changes.wait(py, timeout, None, known)?;
+        let outcome = hub.changes.wait(py, timeout, None, || known_outcome(hub))?;
         outcome.map(ended).ok_or_else(|| Error::Timeout.into())
     }
 
@@ -164,11 +160,7 @@ impl Wrapper {
     fn wait_connected(&self, py: Python<'_>, timeout: Option<Seconds>) -> Result<()> {
         let hub = self.hub.get()?;
         let timeout = timeout.unwrap_or_default().0;
-        let connected = || match guarded(|| hub.core.wait_connected(Some(Duration::ZERO))) {
-            Err(Failure::Core(Error::Timeout)) => Ok(None),
-            other => other.map(Some),
-        };
-        hub.changes.wait(py, timeout, None, connected)?.ok_or_else(|| Error::Timeout.into())
+        hub.changes.wait(py, timeout, None, || connected(hub))?.ok_or_else(|| Error::Timeout.into())
     }
 
     /// Sends an event; `data` is anything that JSON can say, `raw_data` JSON text as it is.
@@ -248,6 +240,26 @@ impl Wrapper {
     #[pyo3(signature = (timeout = None))]
     fn outcome(&self, py: Python<'_>, timeout: Option<Seconds>) -> Result<Ended> {
         self.ended(py, timeout)
+    }
+
+    /// Looks without waiting: `True` when it is connected, and raises as `wait_connected` does.
+    /// When it is not connected yet `changes_fileno()` is made unreadable.
+    fn poll_connected(&self) -> Result<bool> {
+        let hub = self.hub.get()?;
+        Ok(hub.changes.take(|| connected(hub))?.is_some())
+    }
+
+    /// Looks without waiting: how it ended, `None` while it has not, and raises as `outcome`
+    /// does. When it has not ended `changes_fileno()` is made unreadable.
+    fn poll_outcome(&self) -> Result<Option<Ended>> {
+        let hub = self.hub.get()?;
+        Ok(hub.changes.take(|| known_outcome(hub))?.map(ended))
+    }
+
+    /// A descriptor for event loops: readable when `poll_connected`, `poll_outcome` or `try_send`
+    /// may have another answer.
+    fn changes_fileno(&self) -> Result<RawFd> {
+        self.hub.get()?.changes.fileno()
     }
 
     /// Begins a job for this execution (R49). Raises `JobConflict` while another one is active.
@@ -372,6 +384,22 @@ impl Wrapper {
     fn __repr__(&self, py: Python<'_>) -> String {
         let state = self.hub.peek().map_or("of another process", |hub| hub.core.state().as_str());
         format!("<stayline.Wrapper of {}, {state}>", text::quoted(py, &self.execution_id))
+    }
+}
+
+fn connected(hub: &Hub) -> Result<Option<()>> {
+    if_known(guarded(|| hub.core.wait_connected(Some(Duration::ZERO))))
+}
+
+fn known_outcome(hub: &Hub) -> Result<Option<Outcome>> {
+    if_known(guarded(|| hub.core.outcome(Some(Duration::ZERO))))
+}
+
+/// A wait of no time that timed out: not yet.
+fn if_known<T>(looked: Result<T>) -> Result<Option<T>> {
+    match looked {
+        Err(Failure::Core(Error::Timeout)) => Ok(None),
+        other => other.map(Some),
     }
 }
 

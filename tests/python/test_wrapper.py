@@ -325,6 +325,22 @@ def test_signals_fit_an_event_loop(session: stayline.Session, open_wrapper: Open
         assert wrapper.try_signal() == stayline.Ended("failed", "over", 0)
 
 
+def test_connecting_and_ending_fit_an_event_loop(
+    session: stayline.Session, open_wrapper: Open
+) -> None:
+    wrapper = open_wrapper()
+    poll = select.poll()
+    poll.register(wrapper.changes_fileno(), select.POLLIN)
+    while not wrapper.poll_connected():
+        assert poll.poll(PATIENCE * 1000)
+    assert wrapper.poll_outcome() is None
+    session.fail(wrapper.execution_id, "over")
+    while (outcome := wrapper.poll_outcome()) is None:
+        assert poll.poll(PATIENCE * 1000)
+    assert outcome == stayline.Ended("failed", "over", 0)
+    wrapper.close()
+
+
 def test_many_threads_may_send(
     session: stayline.Session, execution: stayline.Execution, open_wrapper: Open
 ) -> None:
