@@ -40,8 +40,8 @@ help: ## Say what there is.
 # --- set-up ---------------------------------------------------------------------------------------
 
 $(STAMPS)/venv: python/requirements-dev.txt
-	$(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) has no venv module; install it (python3-venv)" >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r python/requirements-dev.txt
+	@$(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) has no venv module; install it (python3-venv)" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r python/requirements-dev.txt
 	@mkdir -p $(STAMPS) && touch $@
 
 # Always the whole workspace: the features of shared dependencies depend on what is built, and
@@ -50,7 +50,7 @@ $(STAMPS)/venv: python/requirements-dev.txt
 # Installed in place: Python code is used from python/, only the extension is compiled.
 $(EXTENSION): $(STAMPS)/venv $(RUST_SOURCES)
 	@echo "building the Python module (some minutes the first time)"
-	$(CARGO) build --quiet --workspace
+	@$(CARGO) build --quiet --workspace
 	@install -m 755 target/debug/libstayline_python.$(LIBRARY_SUFFIX) python/stayline/_internal.abi3.so
 	@echo '$(CURDIR)/python' > "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/stayline.pth"
 	@printf '#!%s\nimport sys\n\nfrom stayline.cli import main\n\nsys.exit(main())\n' $(BIN)/python > $(BIN)/stayline
@@ -71,7 +71,7 @@ build: $(EXTENSION) ## Build the Python module into target/venv (its `stayline` 
 
 .PHONY: demo
 demo: $(EXTENSION) ## Show the main job on real input, through cuts and kills.
-	$(BIN)/python examples/demo/demo.py
+	@$(BIN)/python examples/demo/demo.py
 
 .PHONY: bench
 bench: $(EXTENSION) ## Measure, each figure with its floor in the same run (target/bench.json).
