@@ -314,9 +314,13 @@ impl Wrapper {
         }
     }
 
-    /// Called whenever there may be a signal, also once after the last.
+    /// Called whenever there may be a signal, also once after the last. Called at once too: what
+    /// came before must not wait for the next.
     pub fn set_waker(&self, waker: Option<Arc<dyn Wake>>) {
-        self.shared().lock().waker = waker;
+        self.shared().lock().waker = waker.clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// Called at everything that [`Wrapper::wait_connected`], [`Wrapper::send`] and
