@@ -18,7 +18,7 @@ SKIPS = {"name": "skips", "steps": [{"do": "start"}, {"do": "restart"}]}
 WRONG = {"name": "wrong", "steps": [{"do": "start"}, {"do": "start", "x": 1}]}
 
 #: A driver in a few lines: it answers what the file beside it says, and can misbehave.
-PROGRAM = '''#!{python}
+PROGRAM = """#!{python}
 import json, sys
 for line in sys.stdin:
     request = json.loads(line)
@@ -28,6 +28,8 @@ for line in sys.stdin:
             answer["ok"] = {{"driver": "test", "version": "1", "capabilities": ["durable_outbox"]}}
         case "die":
             sys.exit(3)
+        case "hang":
+            continue
         case "babble":
             print("what?", flush=True)
             continue
@@ -43,7 +45,7 @@ for line in sys.stdin:
         case other:
             answer["error"] = {{"name": "UnknownOperation", "operation": other}}
     print(json.dumps(answer), flush=True)
-'''
+"""
 
 
 @pytest.fixture
@@ -194,6 +196,15 @@ def test_a_program_that_misbehaves_is_told_and_replaced(
     assert what in str(told.value)
     driver.reset()
     assert driver.call("echo")["do"] == "echo"
+    driver.close()
+
+
+def test_a_program_that_hangs_is_not_waited_for_for_ever(program: str) -> None:
+    driver = ProcessDriver([program], patience=20)
+    driver.call("echo")
+    driver._patience = 0.1
+    with pytest.raises(DriverError, match="the driver did not answer hang"):
+        driver.call("hang")
     driver.close()
 
 

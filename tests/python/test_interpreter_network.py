@@ -109,6 +109,8 @@ CASES: dict[str, tuple[dict[str, Any], list[Any]]] = {
         [
             *PAIRED,
             NOW,
+            {"do": "w_job"},
+            {"do": "w_turn"},
             send(1),
             {"do": "interrupt", "returns": "sent"},
             {"do": "black_hole", "on": True},
@@ -120,6 +122,7 @@ CASES: dict[str, tuple[dict[str, Any], list[Any]]] = {
             {"expect": "link", "link": "w", "open": True},
             {"expect": "session", "grace": False},
             {"do": "advance", "ms": 16000},
+            {"expect": "w_told", "list": [{"reconnecting": 1}, "reconnected", "abort"]},
             state("connected", unacknowledged=0),
             stored(1),
         ],

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -55,8 +56,10 @@ class Driver(ABC):
 class ProcessDriver(Driver):
     """A program that reads one JSON object a line and answers each with one."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], *, patience: float = 60.0) -> None:
         self._command = list(command)
+        # Far more than any operation takes, in seconds; beyond it the program hangs.
+        self._patience = patience
         self._process: subprocess.Popen[str] | None = None
         self._last_id = 0
         self.capabilities = frozenset(self.call("hello").get("capabilities", []))
@@ -84,6 +87,10 @@ class ProcessDriver(Driver):
         try:
             process.stdin.write(line + "\n")
             process.stdin.flush()
+            # It speaks only when asked, so nothing can wait in Python's own buffer.
+            ready, _, _ = select.select([process.stdout], [], [], self._patience)
+            if not ready:
+                raise self._broken(f"the driver did not answer {operation}")
             reply = process.stdout.readline()
         except OSError as error:
             raise self._broken(f"the driver went away during {operation}: {error}") from None

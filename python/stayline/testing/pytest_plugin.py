@@ -34,9 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds the two options and the setting."""
     group = parser.getgroup("stayline")
     group.addoption("--stayline-driver", default="python", help="python, or a program's path")
-    group.addoption(
-        "--stayline-store", default="memory", help="memory, sqlite, or postgresql://…"
-    )
+    group.addoption("--stayline-store", default="memory", help="memory, sqlite, or postgresql://…")
     parser.addini("stayline_scenarios", "Patterns of scenario files.", type="args", default=[])
 
 

@@ -30,7 +30,7 @@ class LinkEnd:
     frames: list[Any] = field(default_factory=list)
     #: How it ended; `None` while it is open.
     ended: tuple[int, str] | None = None
-    #: The coordinator's own close was taken: nothing comes out any more.
+    #: The coordinator's own close was taken, or the socket is gone: nothing comes out any more.
     silent: bool = False
 
 
@@ -142,6 +142,7 @@ class World:
         # What was sent before is still what it was sent.
         self.collect()
         link.ended = link.ended or (code, reason)
+        link.silent = True
         self._hand_over(link, "link_closed", code=code, reason=reason)
 
     def receive(self, link: LinkEnd, text: str) -> None:
@@ -223,6 +224,7 @@ class World:
         if end.handle is not None:
             self.driver.call("w_drop", wrapper=end.handle)
             end.handle = None
+            end.own_attempts = {}
         self.network.crash(end.name)
 
     def drain(self, end: WrapperEnd) -> None:
@@ -262,11 +264,12 @@ class World:
     ) -> None:
         """An input that belongs to an attempt, by default the newest. What belongs to a process
         that has died reaches nobody."""
-        own = end.own_attempts.get(end.attempts if attempt is None else attempt)
+        ours = end.attempts if attempt is None else attempt
+        if not 1 <= ours <= end.attempts:
+            raise OperationError("Panic", "this attempt was never begun", {})
+        own = end.own_attempts.get(ours)
         if own is not None:
             self.wrapper_call(end, operation, attempt=own, **arguments)
-        elif attempt is None or attempt > end.attempts:
-            raise OperationError("Panic", "this attempt was never begun", {})
 
     # The ends, as the network sees them.
 

@@ -168,7 +168,7 @@ fn action(action: Action) -> Value {
         }
         Action::Write { attempt, text } => json!({"write": {"attempt": attempt, "text": &*text}}),
         Action::Close { attempt, code, reason } => {
-            json!({"close": {"attempt": attempt, "code": code, "reason": &*reason}})
+            json!({"close": {"attempt": attempt, "code": code, "reason": reason}})
         }
         Action::Tell(told) => json!({"tell": tell(told)}),
     }
