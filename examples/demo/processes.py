@@ -83,7 +83,8 @@ class Wrapped:
         #: Every line that came out on stdout.
         self.output: list[bytes] = []
         self._said: list[str] = []
-        assert self._process.stdout is not None and self._process.stderr is not None
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
         self._readers = [
             threading.Thread(target=self._read_output, args=(self._process.stdout,)),
             threading.Thread(target=self._read_said, args=(self._process.stderr,)),

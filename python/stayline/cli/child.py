@@ -43,7 +43,7 @@ class Child:
         self._terminal.lend(self.pid)
 
     def poll(self) -> bool:
-        """Looks whether it has ended; ``exit_code`` is then its code, or minus a signal's number."""
+        """Whether it has ended; ``exit_code`` is then its code, or minus a signal's number."""
         if self.exit_code is not None:
             return True
         while True:

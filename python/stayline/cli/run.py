@@ -44,16 +44,19 @@ def main(options: argparse.Namespace) -> int:
         return NOT_FOUND
     settings = _settings(options)
     watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
-    with SignalWatch(*watched) as watch, started(options, settings) as target:
-        with closing(_connected(target, settings)) as wrapper:
-            try:
-                child = Child(options.program)
-            except OSError as error:
-                text = f"cannot start {name}: {error.strerror}"
-                complain(text)
-                wrapper.fail(text, timeout=_LAST_WORDS)
-                return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
-            report = Supervisor(child, wrapper, watch, settings, options.stop_grace).run()
+    with (
+        SignalWatch(*watched) as watch,
+        started(options, settings) as target,
+        closing(_connected(target, settings)) as wrapper,
+    ):
+        try:
+            child = Child(options.program)
+        except OSError as error:
+            text = f"cannot start {name}: {error.strerror}"
+            complain(text)
+            wrapper.fail(text, timeout=_LAST_WORDS)
+            return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
+        report = Supervisor(child, wrapper, watch, settings, options.stop_grace).run()
     if report.trouble or not options.quiet:
         complain(_closing_line(report, target))
     return report.exit_code
