@@ -70,7 +70,9 @@ def main() -> int:
 def broken_network(checks: Checks, store: str, served: Served, seed: int, lines: int) -> None:
     """Act 1: nothing lost, nothing twice, however often the connection breaks."""
     rate = 4_000
-    print(f"1. {lines} lines of real output, {rate} a second, through a network that keeps breaking")
+    print(
+        f"1. {lines} lines of real output, {rate} a second, through a network that keeps breaking"
+    )
     with CuttingProxy(served.port, seed) as proxy:
         run = Wrapped(proxy.url, "broken-network", program(lines, rate))
         exit_code = run.wait()

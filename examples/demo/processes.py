@@ -44,7 +44,9 @@ class Served:
 
     def __init__(self, store: str, port: int = 0) -> None:
         command = [*_STAYLINE, "serve", "--store", store, "--listen", f"127.0.0.1:{port}"]
-        self._process = subprocess.Popen([*command, *_settings()], stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            [*command, *_settings()], stdout=subprocess.PIPE, text=True
+        )
         assert self._process.stdout is not None
         banner = self._process.stdout.readline()
         found = re.search(r"http://127\.0\.0\.1:(\d+)", banner)

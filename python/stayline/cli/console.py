@@ -74,9 +74,7 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _rich_table(
-    titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]
-) -> bool:
+def _rich_table(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> bool:
     """Draws it with rich; false where rich is not installed."""
     try:
         from rich.box import SIMPLE_HEAD

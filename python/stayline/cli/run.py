@@ -102,4 +102,3 @@ def _closing_line(report: Report, target: Target) -> str:
         parts.append(f"{count(report.lost, 'event')} lost")
     parts.append(f"session {target.session_id}")
     return ", ".join(parts)
-
