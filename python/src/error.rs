@@ -89,13 +89,19 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let class = class(py, row.name, &bases, &about)?;
         class.setattr("name", row.name)?;
         class.setattr("number", row.number)?;
-        class.setattr("__match_args__", PyTuple::new(py, row.fields)?)?;
+        let attributes = row.fields.iter().map(|field| attribute(field));
+        class.setattr("__match_args__", PyTuple::new(py, attributes.collect::<Vec<_>>())?)?;
         module.add(row.name, &class)?;
         classes.push(class.cast_into::<PyType>()?.unbind());
     }
     CLASSES
         .set(py, classes)
         .map_err(|_| pyo3::exceptions::PyImportError::new_err("stayline._internal loads once"))
+}
+
+/// The name that Python code can write after a dot.
+fn attribute(field: &'static str) -> &'static str {
+    if field == "from" { "from_" } else { field }
 }
 
 fn class<'py>(
@@ -127,9 +133,7 @@ pub fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         let value = json::to_python(py, &value)?;
         fields.set_item(field, &value)?;
         instance.setattr(field, &value)?;
-        if field == "from" {
-            instance.setattr("from_", &value)?;
-        }
+        instance.setattr(attribute(field), &value)?;
     }
     instance.setattr("fields", fields)?;
     Ok(PyErr::from_value(instance))

@@ -110,14 +110,21 @@ impl Link {
     }
 
     /// The next output without waiting; `None`: nothing now. When there is nothing, `fileno()` is
-    /// made unreadable. After the final `Close` was taken: `Closed`.
+    /// made unreadable, unless there will be no more: see `finished`.
     fn try_output(&self, py: Python<'_>) -> Result<Option<Py<PyAny>>> {
         let inner = self.inner.get()?;
         let taken = inner.bell.take(|| output(inner))?;
-        taken.map(|taken| python(py, taken)).transpose()
+        taken.flatten().map(|taken| python(py, taken)).transpose()
     }
 
-    /// A descriptor for event loops: readable from an output until a take finds nothing.
+    /// Whether there will be no more outputs: the final `Close` was taken, or `closed` called.
+    #[getter]
+    fn finished(&self) -> Result<bool> {
+        Ok(self.inner.get()?.link.is_finished())
+    }
+
+    /// A descriptor for event loops: readable from an output until a take finds nothing, and for
+    /// ever once `finished`.
     fn fileno(&self) -> Result<RawFd> {
         self.inner.get()?.bell.fileno()
     }
@@ -175,17 +182,15 @@ impl Outgoing {
 
     fn __next__(&self, py: Python<'_>) -> Result<Option<Py<PyAny>>> {
         let inner = self.inner.get()?;
-        match inner.bell.wait(py, self.timeout.0, None, || output(inner)) {
-            Ok(taken) => taken.map(|taken| python(py, taken)).transpose(),
-            // The final Close was taken before: the iteration is over.
-            Err(crate::error::Failure::Core(Error::Closed)) => Ok(None),
-            Err(failure) => Err(failure),
-        }
+        let taken = inner.bell.wait(py, self.timeout.0, None, || output(inner))?;
+        taken.flatten().map(|taken| python(py, taken)).transpose()
     }
 }
 
-fn output(inner: &Inner) -> Result<Option<Output>> {
-    guarded(|| inner.link.output(Some(Duration::ZERO)))
+/// The next output; `Some(None)`: there will be no more.
+fn output(inner: &Inner) -> Result<Option<Option<Output>>> {
+    let output = guarded(|| Ok(inner.link.try_output()))?;
+    Ok(if output.is_none() && !inner.link.is_finished() { None } else { Some(output) })
 }
 
 fn python(py: Python<'_>, output: Output) -> Result<Py<PyAny>> {

@@ -89,7 +89,7 @@ class ExecutionNotActive(Error):
 class InvalidTransition(Error):
     from_: _Status
     to: _Status
-    __match_args__ = ("from", "to")
+    __match_args__ = ("from_", "to")
 
 class NoActiveExecution(Error):
     __match_args__ = ()
@@ -570,6 +570,8 @@ class Link:
     def acknowledged(self) -> bool: ...
     @property
     def congested(self) -> bool: ...
+    @property
+    def finished(self) -> bool: ...
     @property
     def close_state(self) -> Close | None: ...
     def receive(self, frame: str | bytes) -> None: ...

@@ -43,7 +43,8 @@ def test_every_error_has_its_class(name: str) -> None:
     error = getattr(stayline, name)
     assert issubclass(error, stayline.Error)
     assert (error.name, error.number) == (name, number)
-    assert list(error.__match_args__) == fields
+    attributes = [field.replace("from", "from_") for field in fields]
+    assert list(error.__match_args__) == attributes
     assert error.__module__ == "stayline"
     assert name in stayline.__all__
 
