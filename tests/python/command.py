@@ -60,7 +60,7 @@ def begin(folder: Path, *arguments: str, **changes: str) -> subprocess.Popen[byt
 def finish(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
     """Its exit code and the rest of what it says."""
     out, err = process.communicate(timeout=PATIENCE)
-    return process.returncode, out.decode(), err.decode()
+    return process.returncode, (out or b"").decode(), (err or b"").decode()
 
 
 def line_of(process: subprocess.Popen[bytes]) -> str:
