@@ -35,8 +35,7 @@ impl DueCache {
         earlier_wakes: &[Option<Millis>],
         now: Millis,
     ) {
-        let holds_smallest =
-            |smallest: Millis| earlier_wakes.iter().any(|earlier| *earlier == Some(smallest));
+        let holds_smallest = |smallest: Millis| earlier_wakes.contains(&Some(smallest));
         if self.stored_wake.flatten().is_some_and(holds_smallest) {
             self.stored_wake = None;
         }

@@ -281,10 +281,9 @@ impl Shared {
             }
             return Err(error);
         }
-        if self.push(requests.into_iter()) {
-            if self.is_immediate || !self.is_driven || !self.let_driver_lead() {
-                self.lead();
-            }
+        let leads = self.push(requests.into_iter());
+        if leads && (self.is_immediate || !self.is_driven || !self.let_driver_lead()) {
+            self.lead();
         }
         Ok(())
     }

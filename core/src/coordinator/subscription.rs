@@ -198,7 +198,7 @@ impl Subscription {
                 return None;
             }
             let (mut bytes, mut moved) = (0, false);
-            for (position, record) in ring.from_position(self.position) {
+            for (position, record) in ring.starting_at(self.position) {
                 let is_live = position >= self.live_from;
                 if bytes > ROUND_BYTES || (is_live && self.replay_to.is_some()) {
                     break;
