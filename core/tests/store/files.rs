@@ -9,8 +9,8 @@ use crate::fixture::*;
 use rusqlite::Connection;
 use stayline::protocol::Filter;
 use stayline::session::records::*;
-use stayline::store::sqlite::SqliteStore;
 use stayline::store::Store;
+use stayline::store::sqlite::SqliteStore;
 use stayline::{Error, Settings};
 
 fn open(path: &Path) -> Result<SqliteStore, Error> {
