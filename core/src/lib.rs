@@ -1,4 +1,35 @@
 //! Stayline keeps long agent runs on the line.
+//!
+//! An *agent run* (a coding agent, a crawler, a long tool call) takes minutes to hours in a
+//! sandbox that is not reliable. This crate owns the run's lifecycle, carries its events to
+//! whoever watches, survives dropped connections and crashed processes, and when a run does fail
+//! it cleans up exactly once.
+//!
+//! Two pure machines are its heart: [`session::Session`] and [`wrapper::Wrapper`]. They have no
+//! clock, no socket and no randomness; time is an argument. Everything else drives them:
+//! [`coordinator::Coordinator`] keeps many sessions in a [`store`], and `net` puts sockets around
+//! both ends.
+//!
+//! # Words
+//!
+//! | word | meaning |
+//! | --- | --- |
+//! | session | The unit of ownership: a conversation or workspace, named by an id. At most one execution is active in it. |
+//! | execution | One agent run inside a session. |
+//! | active | The session's one execution that is pending or running; derived from the status. |
+//! | coordinator | The side that owns sessions: status, event log, deadlines, subscribers. |
+//! | wrapper | The side next to the agent process: sends its events, buffers, reconnects, drains. |
+//! | ingest link | One live connection from a wrapper to the coordinator, for one execution. |
+//! | producer | The identity of one wrapper outbox. |
+//! | subscription | Somebody reading a session's events: from the past, then live. |
+//! | terminal | Completed, failed or interrupted: no way out. |
+//!
+//! Rules are cited as `R12`; they are the same in code, tests and documentation.
+//!
+//! # Features
+//!
+//! `sqlite` (the durable store), `server`, `client` and `tls`, all on by default. Without any of
+//! them the machines, the coordinator and the memory store are left.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -11,6 +42,7 @@ pub mod session;
 pub mod settings;
 pub mod store;
 pub mod wake;
+pub mod wrapper;
 
 pub use error::Error;
 pub use settings::Settings;

@@ -1,1 +1,72 @@
-//! The Python module.
+//! The Python module: `stayline._internal`, which the package `stayline` re-exports.
+//!
+//! It translates and does nothing else; what runs, waits and stores is the core. Three rules hold
+//! everywhere. No Rust thread ever takes the interpreter lock: what goes towards Python is a
+//! queue that the interested Python thread empties (`wait`, `log`, `authorize`). The lock is
+//! only released where a call is really going to wait, or may touch a disk (`wait`, `home`). An
+//! object only works in the process that made it (`process`).
+//!
+//! One file a noun, as in the core: `coordinator`, `session`, `execution`, `link`,
+//! `subscription`, `notification`, `lease`, `server`, `wrapper`, `sansio`, `settings`, `error`.
+
+mod authorize;
+mod clock;
+mod coordinator;
+mod error;
+mod event;
+mod execution;
+mod home;
+mod json;
+mod launch;
+mod lease;
+mod link;
+mod log;
+mod notification;
+mod process;
+mod sansio;
+mod server;
+mod session;
+mod settings;
+mod signals;
+mod subscription;
+mod text;
+mod time;
+mod values;
+mod wait;
+mod wrapper;
+
+use pyo3::prelude::*;
+
+/// The compiled part of `stayline`. Use the names that `stayline` exports.
+#[pymodule(gil_used = false)]
+fn _internal(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    process::register(module)?;
+    error::register(module)?;
+    log::register(module)?;
+    values::register(module)?;
+    module.add_class::<authorize::Questions>()?;
+    module.add_class::<authorize::Question>()?;
+    module.add_class::<clock::ManualClock>()?;
+    module.add_class::<coordinator::Coordinator>()?;
+    module.add_class::<event::Event>()?;
+    module.add_class::<execution::Execution>()?;
+    module.add_class::<launch::Launch>()?;
+    module.add_class::<lease::Lease>()?;
+    module.add_class::<link::Link>()?;
+    module.add_class::<link::Outgoing>()?;
+    module.add_class::<notification::Notification>()?;
+    module.add_class::<notification::Notifications>()?;
+    module.add_class::<server::Server>()?;
+    module.add_class::<session::Session>()?;
+    module.add_class::<session::SessionInfo>()?;
+    module.add_class::<settings::Settings>()?;
+    module.add_class::<subscription::Events>()?;
+    module.add_class::<subscription::Subscription>()?;
+    module.add_class::<signals::Signals>()?;
+    module.add_class::<signals::Kills>()?;
+    module.add_class::<wrapper::Wrapper>()?;
+    module.add("SansioWrapper", module.py().get_type::<sansio::Wrapper>())?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    // `stayline` says what is public; nobody imports all of this.
+    module.delattr("__all__")
+}

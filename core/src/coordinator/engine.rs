@@ -309,10 +309,9 @@ impl Engine {
             Err(CommitError::Unknown(detail)) => {
                 tracing::warn!("a commit may or may not have been kept: {detail}");
                 self.unresolved = Some(batch.commit_id);
-                let asked = self.ask();
-                match asked {
-                    Ok(true) => Outcome::Kept(Vec::new()),
-                    Ok(false) => Outcome::Failed(Error::StoreError { detail }),
+                match self.ask().and_then(|kept| Ok((kept, self.missing_parts(kept, batch)?))) {
+                    Ok((true, missing)) => Outcome::Kept(missing),
+                    Ok((false, _)) => Outcome::Failed(Error::StoreError { detail }),
                     Err(_) => Outcome::Failed(Error::StoreUnknown { detail }),
                 }
             }
@@ -357,6 +356,21 @@ impl Engine {
         let kept = store.was_committed(commit_id)?;
         self.unresolved = None;
         Ok(kept)
+    }
+
+    /// The sessions of a commit that was kept without them: which had been refused was lost with
+    /// the answer, so their versions tell.
+    fn missing_parts(&mut self, kept: bool, batch: &Batch) -> Result<Vec<SessionFault>, Error> {
+        let mut missing = Vec::new();
+        for changes in batch.sessions.iter().filter(|_| kept) {
+            let stored = self.store()?.load(&changes.session_id)?;
+            let wanted = changes.record.as_ref().map(|record| record.version);
+            if stored.map(|stored| stored.record.version) != wanted {
+                let session_id = changes.session_id.clone();
+                missing.push(SessionFault { session_id, kind: FaultKind::Conflict });
+            }
+        }
+        Ok(missing)
     }
 
     /// Before anything else, an earlier commit's outcome must be known. When it was kept after

@@ -59,7 +59,7 @@ pub use self::session::{
 pub use self::subscription::{Next, SubscribeOptions, Subscription};
 pub use crate::session::{Health, InterruptGrace, Verdict};
 
-#[cfg(any(feature = "server", feature = "client"))]
+#[cfg(feature = "client")]
 pub(crate) use self::clock::elapsed_ms;
 
 use self::clock::TimeSource;

@@ -177,7 +177,7 @@ mod tests {
             ring.push(record(id, 10));
         }
         assert!(ring.covers(10));
-        ring.push(record(13, RING_BYTES - 500));
+        ring.push(record(13, RING_BYTES - 250));
         assert!(!ring.covers(10) && ring.covers(12));
         let left: Vec<_> = ring.from_position(0).map(|(at, record)| (at, record.id)).collect();
         assert_eq!(left, [(2, 13)]);

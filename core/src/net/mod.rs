@@ -18,5 +18,7 @@ mod outgoing;
 mod percent;
 mod runtime;
 
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "server")]
 pub mod server;

@@ -12,13 +12,13 @@ through any program that speaks one JSON object a line (`docs/drivers.md`). The 
 
 from __future__ import annotations
 
-from .drivers import Driver, DriverBroken, OperationError, ProcessDriver, open_driver
+from .drivers import Driver, DriverError, OperationError, ProcessDriver, open_driver
 from .format import FormatError, Scenario, Step, load, parse, scenario_files
 from .interpreter import Result, run
 
 __all__ = [
     "Driver",
-    "DriverBroken",
+    "DriverError",
     "FormatError",
     "OperationError",
     "ProcessDriver",

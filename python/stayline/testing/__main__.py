@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 
-from .drivers import Driver, DriverBroken, open_driver
+from .drivers import Driver, DriverError, open_driver
 from .format import FormatError, Scenario, load, scenario_files
 from .interpreter import Result, run
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         driver = open_driver(options.driver)
-    except (DriverBroken, ImportError) as error:
+    except (DriverError, ImportError) as error:
         print(f"stayline.testing: no driver {options.driver}: {error}", file=sys.stderr)
         return 2
     sums = {"ok": 0, "FAIL": 0, "skip": 0}

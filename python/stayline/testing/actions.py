@@ -78,7 +78,7 @@ def _attach(world: World, fields: _Fields) -> None:
 def _receive(world: World, fields: _Fields) -> None:
     link = _link(world, fields)
     if "binary" in fields:
-        world.receive(link, "receive_binary", bytes=4)
+        world.receive_binary(link, 4)
         return
     if "raw" in fields:
         text = fields["raw"]
@@ -87,7 +87,7 @@ def _receive(world: World, fields: _Fields) -> None:
         frame = {"streamEventType": event["type"]}
         frame.update({name: event[name] for name in ("timestamp", "data", "seq") if name in event})
         text = json.dumps(frame, separators=(",", ":"), ensure_ascii=False)
-    world.receive(link, "receive", text=text)
+    world.receive(link, text)
 
 
 def _close(world: World, fields: _Fields) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 
 from .vocabulary import ERRORS
 
-__all__ = ["Driver", "DriverBroken", "OperationError", "ProcessDriver", "open_driver"]
+__all__ = ["Driver", "DriverError", "OperationError", "ProcessDriver", "open_driver"]
 
 
 class OperationError(Exception):
@@ -28,7 +29,7 @@ class OperationError(Exception):
         self.fields = dict(fields)
 
 
-class DriverBroken(Exception):
+class DriverError(Exception):
     """The driver itself failed: it died, or does not speak the protocol."""
 
 
@@ -40,7 +41,7 @@ class Driver(ABC):
 
     @abstractmethod
     def call(self, operation: str, **arguments: Any) -> Any:
-        """Performs one operation. `OperationError` when Stayline refuses it, `DriverBroken` when
+        """Performs one operation. `OperationError` when Stayline refuses it, `DriverError` when
         the driver cannot go on."""
 
     @abstractmethod
@@ -55,13 +56,16 @@ class Driver(ABC):
 class ProcessDriver(Driver):
     """A program that reads one JSON object a line and answers each with one."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], *, patience: float = 60.0) -> None:
         self._command = list(command)
+        # Far more than any operation takes, in seconds; beyond it the program hangs.
+        self._patience = patience
         self._process: subprocess.Popen[str] | None = None
         self._last_id = 0
         self.capabilities = frozenset(self.call("hello").get("capabilities", []))
 
     def call(self, operation: str, **arguments: Any) -> Any:
+        """Asks, and waits for the answer."""
         self._last_id += 1
         request = {"id": self._last_id, "do": operation, **arguments}
         answer = self._exchange(json.dumps(request, separators=(",", ":")), operation)
@@ -70,18 +74,23 @@ class ProcessDriver(Driver):
             name = str(error.pop("name", None))
             if name not in ERRORS:
                 # One of the driver's own: it does not know the operation, or got it wrong.
-                raise DriverBroken(f"{operation}: {name}: {error.pop('message', '')}")
+                raise DriverError(f"{operation}: {name}: {error.pop('message', error)}")
             raise OperationError(name, str(error.pop("message", "")), error)
         if "ok" not in answer:
-            raise DriverBroken(f"the driver answered {operation} with neither ok nor error")
+            raise DriverError(f"the driver answered {operation} with neither ok nor error")
         return answer["ok"]
 
     def _exchange(self, line: str, operation: str) -> dict[str, Any]:
         process = self._started()
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
             process.stdin.write(line + "\n")
             process.stdin.flush()
+            # It speaks only when asked, so nothing can wait in Python's own buffer.
+            ready, _, _ = select.select([process.stdout], [], [], self._patience)
+            if not ready:
+                raise self._broken(f"the driver did not answer {operation}")
             reply = process.stdout.readline()
         except OSError as error:
             raise self._broken(f"the driver went away during {operation}: {error}") from None
@@ -105,10 +114,10 @@ class ProcessDriver(Driver):
                     encoding="utf-8",
                 )
             except OSError as error:
-                raise DriverBroken(f"{self._command[0]} cannot be started: {error}") from None
+                raise DriverError(f"{self._command[0]} cannot be started: {error}") from None
         return self._process
 
-    def _broken(self, what: str) -> DriverBroken:
+    def _broken(self, what: str) -> DriverError:
         """Ends what is left of the process, so that the next scenario gets a new one."""
         process, self._process = self._process, None
         if process is not None:
@@ -120,16 +129,19 @@ class ProcessDriver(Driver):
                     with contextlib.suppress(OSError):
                         pipe.close()
             what = f"{what} (exit code {code})"
-        return DriverBroken(what)
+        return DriverError(what)
 
     def reset(self) -> None:
+        """Drops the scenario before; a process that has died is replaced by a new one."""
         self.call("reset")
 
     def close(self) -> None:
+        """Ends the process, by the end of its input."""
         process, self._process = self._process, None
         if process is None:
             return
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.close()
         try:
             process.wait(timeout=30)

@@ -126,11 +126,11 @@ def parse(text: str, file: str = "<text>") -> Iterator[Scenario | FormatError]:
         title = name if isinstance(name, str) and name else f"number {position}"
         try:
             yield _scenario(item, file, title)
-        except _Wrong as wrong:
+        except _WrongError as wrong:
             yield FormatError(file, title, str(wrong))
 
 
-class _Wrong(Exception):
+class _WrongError(Exception):
     """What is wrong, before the place is added."""
 
 
@@ -149,20 +149,20 @@ def _constant(name: str) -> Any:
 
 def _scenario(item: Any, file: str, title: str) -> Scenario:
     if not isinstance(item, dict):
-        raise _Wrong(f"is {_show(item)}, not an object")
+        raise _WrongError(f"is {_show(item)}, not an object")
     for name in item:
         if name not in ("name", "rules", "settings", "steps", "error"):
-            raise _Wrong(f'unknown field "{name}" of a scenario')
+            raise _WrongError(f'unknown field "{name}" of a scenario')
     if not isinstance(item.get("name"), str) or not item["name"]:
-        raise _Wrong('field "name" is missing or no string')
+        raise _WrongError('field "name" is missing or no string')
     rules = item.get("rules", [])
     if not isinstance(rules, list) or not all(isinstance(rule, str) for rule in rules):
-        raise _Wrong('field "rules" is not a list of strings')
+        raise _WrongError('field "rules" is not a list of strings')
     settings, wrapper_settings = _settings(item.get("settings", {}))
     error = _settings_error(item["error"]) if "error" in item else None
     steps = item.get("steps", [] if error is not None else None)
     if not isinstance(steps, list):
-        raise _Wrong('field "steps" is missing or no list')
+        raise _WrongError('field "steps" is missing or no list')
     return Scenario(
         file=file,
         name=title,
@@ -182,19 +182,19 @@ def _settings(given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     because settings that contradict each other are refused (R24).
     """
     if not isinstance(given, dict):
-        raise _Wrong('field "settings" is not an object')
+        raise _WrongError('field "settings" is not an object')
     settings: dict[str, Any] = dict(WRAPPER_DEFAULTS)
     for name, value in given.items():
         if name == "wrapper":
             continue
         if name not in SETTINGS:
             hint = '; it belongs under "wrapper"' if name in WRAPPER_SETTINGS else ""
-            raise _Wrong(f'unknown setting "{name}"{hint}')
+            raise _WrongError(f'unknown setting "{name}"{hint}')
         settings[SETTINGS[name]] = value
     wrapper_settings = dict(settings)
     of_wrapper = given.get("wrapper", {})
     if not isinstance(of_wrapper, dict):
-        raise _Wrong('setting "wrapper" is not an object')
+        raise _WrongError('setting "wrapper" is not an object')
     for name, value in of_wrapper.items():
         if name in WRAPPER_SETTINGS:
             settings[WRAPPER_SETTINGS[name]] = value
@@ -202,7 +202,7 @@ def _settings(given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         elif name in SETTINGS:
             wrapper_settings[SETTINGS[name]] = value
         else:
-            raise _Wrong(f'unknown setting "{name}" of the wrapper')
+            raise _WrongError(f'unknown setting "{name}" of the wrapper')
     # Where the outbox is kept is no business of the coordinator's.
     settings.pop("outbox", None)
     return settings, wrapper_settings
@@ -210,33 +210,35 @@ def _settings(given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _settings_error(error: Any) -> Mapping[str, Any]:
     if not isinstance(error, dict) or not isinstance(error.get("name"), str):
-        raise _Wrong('field "error" is no object with a name')
+        raise _WrongError('field "error" is no object with a name')
     if error["name"] not in ERRORS:
-        raise _Wrong(f'unknown error "{error["name"]}"')
+        raise _WrongError(f'unknown error "{error["name"]}"')
     for name in error:
         if name != "name" and name not in ERRORS[error["name"]]:
-            raise _Wrong(f'unknown field "{name}" of error {error["name"]}')
+            raise _WrongError(f'unknown field "{name}" of error {error["name"]}')
     return error
 
 
 def _step(step: Any, number: int) -> Step:
     try:
         return _checked_step(step, number)
-    except _Wrong as wrong:
-        raise _Wrong(f"step {number}: {wrong}") from None
+    except _WrongError as wrong:
+        raise _WrongError(f"step {number}: {wrong}") from None
 
 
 def _checked_step(step: Any, number: int) -> Step:
     if not isinstance(step, dict):
-        raise _Wrong(f"is {_show(step)}, not an object")
+        raise _WrongError(f"is {_show(step)}, not an object")
     kinds = [kind for kind in ("do", "expect") if kind in step]
     if len(kinds) != 1:
-        raise _Wrong('has both "do" and "expect"' if kinds else 'has neither "do" nor "expect"')
+        raise _WrongError(
+            'has both "do" and "expect"' if kinds else 'has neither "do" nor "expect"'
+        )
     kind = kinds[0]
     name = step[kind]
     table = ACTIONS if kind == "do" else EXPECTATIONS
     if not isinstance(name, str) or name not in table:
-        raise _Wrong(f"unknown {kind} {_show(name)}")
+        raise _WrongError(f"unknown {kind} {_show(name)}")
     known = table[name]
     error = step.get("error") if kind == "do" else None
     fields: dict[str, Any] = {}
@@ -250,10 +252,10 @@ def _checked_step(step: Any, number: int) -> Step:
         elif isinstance(error, str) and field_name in ERRORS.get(error, ()):
             error_fields[field_name] = value
         else:
-            raise _Wrong(f'unknown field "{field_name}" of {kind} {name}')
+            raise _WrongError(f'unknown field "{field_name}" of {kind} {name}')
     for field_name, of_table in known.items():
         if of_table.required and field_name not in fields:
-            raise _Wrong(f'field "{field_name}" of {kind} {name} is missing')
+            raise _WrongError(f'field "{field_name}" of {kind} {name} is missing')
     if kind == "do":
         _check_ending(step)
     if name == "receive":
@@ -265,24 +267,24 @@ def _checked_step(step: Any, number: int) -> Step:
 def _check_shape(name: str, value: Any, of_table: Field, step: str) -> None:
     if not of_table.shape.accepts(value):
         wanted = of_table.shape.description
-        raise _Wrong(f'field "{name}" of {step} is {_show(value)}, not {wanted}')
+        raise _WrongError(f'field "{name}" of {step} is {_show(value)}, not {wanted}')
 
 
 def _check_ending(step: Mapping[str, Any]) -> None:
     if "error" not in step:
         return
     if step["error"] not in ERRORS:
-        raise _Wrong(f"unknown error {_show(step['error'])}")
+        raise _WrongError(f"unknown error {_show(step['error'])}")
     if "returns" in step:
-        raise _Wrong('has both "error" and "returns"')
+        raise _WrongError('has both "error" and "returns"')
 
 
 def _check_receive(fields: Mapping[str, Any]) -> None:
     given = [name for name in ("event", "raw", "binary") if name in fields]
     if len(given) != 1:
-        raise _Wrong('do receive takes one of "event", "raw" and "binary"')
+        raise _WrongError('do receive takes one of "event", "raw" and "binary"')
     if fields.get("binary") is False:
-        raise _Wrong('field "binary" of do receive can only be true')
+        raise _WrongError('field "binary" of do receive can only be true')
 
 
 def _show(value: Any) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from . import actions, expectations
 from .compare import difference
-from .drivers import Driver, DriverBroken, OperationError
+from .drivers import Driver, DriverError, OperationError
 from .format import MISSING, Scenario, Step
 from .world import World
 
@@ -55,11 +55,11 @@ def run(scenario: Scenario, driver: Driver, store: str = "memory") -> Result:
         try:
             driver.reset()
             failure = _run(World(scenario, driver, location, folder))
-        except DriverBroken as error:
+        except DriverError as error:
             failure = str(error)
         finally:
             # A broken one was told above, or will be by the next scenario.
-            with contextlib.suppress(DriverBroken):
+            with contextlib.suppress(DriverError):
                 driver.reset()
     return Result(scenario.name, scenario.file, "FAIL" if failure else "ok", failure or "")
 
@@ -89,7 +89,7 @@ def _run(world: World) -> str | None:
     for step in scenario.steps:
         try:
             failure = _run_step(world, step)
-        except DriverBroken as error:
+        except DriverError as error:
             failure = str(error)
         if failure is not None:
             return f"{step.place}: {failure}"

@@ -30,7 +30,7 @@ class LinkEnd:
     frames: list[Any] = field(default_factory=list)
     #: How it ended; `None` while it is open.
     ended: tuple[int, str] | None = None
-    #: The coordinator's own close was taken: nothing comes out any more.
+    #: The coordinator's own close was taken, or the socket is gone: nothing comes out any more.
     silent: bool = False
 
 
@@ -142,11 +142,20 @@ class World:
         # What was sent before is still what it was sent.
         self.collect()
         link.ended = link.ended or (code, reason)
-        self.driver.call("link_closed", link=link.handle, code=code, reason=reason)
+        link.silent = True
+        self._hand_over(link, "link_closed", code=code, reason=reason)
 
-    def receive(self, link: LinkEnd, operation: str, **content: Any) -> None:
-        """One frame arrives. One that comes too late for the coordinator is ignored by it (R26),
-        and a failed commit is told on the link (R27, R28): neither is an error of the sender."""
+    def receive(self, link: LinkEnd, text: str) -> None:
+        """One text frame arrives."""
+        self._hand_over(link, "receive", text=text)
+
+    def receive_binary(self, link: LinkEnd, size: int) -> None:
+        """One binary frame arrives."""
+        self._hand_over(link, "receive_binary", bytes=size)
+
+    def _hand_over(self, link: LinkEnd, operation: str, **content: Any) -> None:
+        """What comes too late for the coordinator is ignored by it (R26), and a failed commit is
+        told on the link (R27, R28): neither is an error of the sender."""
         try:
             self.driver.call(operation, link=link.handle, **content)
         except OperationError as error:
@@ -215,6 +224,7 @@ class World:
         if end.handle is not None:
             self.driver.call("w_drop", wrapper=end.handle)
             end.handle = None
+            end.own_attempts = {}
         self.network.crash(end.name)
 
     def drain(self, end: WrapperEnd) -> None:
@@ -254,15 +264,17 @@ class World:
     ) -> None:
         """An input that belongs to an attempt, by default the newest. What belongs to a process
         that has died reaches nobody."""
-        own = end.own_attempts.get(end.attempts if attempt is None else attempt)
+        ours = end.attempts if attempt is None else attempt
+        if not 1 <= ours <= end.attempts:
+            raise OperationError("Panic", "this attempt was never begun", {})
+        own = end.own_attempts.get(ours)
         if own is not None:
             self.wrapper_call(end, operation, attempt=own, **arguments)
-        elif attempt is None or attempt > end.attempts:
-            raise OperationError("Panic", "this attempt was never begun", {})
 
     # The ends, as the network sees them.
 
     def network_attach(self, connection: Connection) -> str:
+        """Attaches a wrapper's attempt."""
         link = self.attach(
             connection.session,
             connection.wrapper,
@@ -275,22 +287,28 @@ class World:
         return link.handle
 
     def network_receive(self, link: str, text: str) -> None:
-        self.receive(self._links_by_handle[link], "receive", text=text)
+        """Hands a frame to the coordinator."""
+        self.receive(self._links_by_handle[link], text)
 
     def network_link_closed(self, link: str, code: int, reason: str) -> None:
+        """Tells the coordinator that a link is gone."""
         self.close_link(self._links_by_handle[link], code, reason)
 
     def network_opened(self, connection: Connection) -> None:
+        """Tells a wrapper that its attempt is answered."""
         self._network_input(connection, "w_opened", protocol=connection.protocol)
 
     def network_refused(self, connection: Connection, refused: Mapping[str, Any]) -> None:
+        """Tells a wrapper that its attempt has failed."""
         answer = {"status": None, "refusal": None, "execution_status": None, **refused}
         self._network_input(connection, "w_refused", **answer)
 
     def network_frame(self, connection: Connection, text: str) -> None:
+        """Hands a frame to a wrapper."""
         self._network_input(connection, "w_frame", text=text)
 
     def network_closed(self, connection: Connection, code: int, reason: str) -> None:
+        """Tells a wrapper that its connection is gone."""
         self._network_input(connection, "w_closed", code=code, reason=reason)
 
     def _network_input(self, connection: Connection, operation: str, **arguments: Any) -> None:

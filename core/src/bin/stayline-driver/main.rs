@@ -101,8 +101,7 @@ impl Driver {
         };
         let id = request.get("id").cloned().unwrap_or(Value::Null);
         let arguments = Arguments::new(&request);
-        let result =
-            arguments.text("do").and_then(|operation| self.perform(operation, &arguments));
+        let result = arguments.text("do").and_then(|operation| self.perform(operation, &arguments));
         match result {
             Ok(value) => json!({"id": id, "ok": value}),
             Err(failure) => json!({"id": id, "error": failure.to_json()}),

@@ -116,8 +116,7 @@ fn timeout(machine: &mut Wrapper, arguments: &Arguments) -> Answer {
 
 fn send(machine: &mut Wrapper, arguments: &Arguments) -> Answer {
     let data = arguments.given("data").map_or_else(|| "{}".to_owned(), Value::to_string);
-    let options =
-        SendOptions { droppable: arguments.flag("droppable")?, ..SendOptions::default() };
+    let options = SendOptions { droppable: arguments.flag("droppable")?, ..SendOptions::default() };
     Ok(json!(machine.send(arguments.text("type")?, &data, options, arguments.integer("now")?)?))
 }
 
@@ -169,7 +168,7 @@ fn action(action: Action) -> Value {
         }
         Action::Write { attempt, text } => json!({"write": {"attempt": attempt, "text": &*text}}),
         Action::Close { attempt, code, reason } => {
-            json!({"close": {"attempt": attempt, "code": code, "reason": &*reason}})
+            json!({"close": {"attempt": attempt, "code": code, "reason": reason}})
         }
         Action::Tell(told) => json!({"tell": tell(told)}),
     }

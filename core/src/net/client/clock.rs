@@ -6,8 +6,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::time::{ClockId, clock_gettime};
-
+use crate::coordinator::elapsed_ms;
 use crate::settings::Millis;
 
 /// One wrapper's clock.
@@ -19,11 +18,11 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn new() -> Clock {
-        Clock { offset_ms: wall_ms() - running_ms() }
+        Clock { offset_ms: wall_ms() - elapsed_ms() }
     }
 
     pub(super) fn now(&self) -> Millis {
-        self.offset_ms + running_ms()
+        self.offset_ms + elapsed_ms()
     }
 }
 
@@ -31,15 +30,6 @@ impl Clock {
 pub(super) fn wall_ms() -> Millis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX))
-}
-
-fn running_ms() -> Millis {
-    #[cfg(target_os = "linux")]
-    let clock = ClockId::Boottime;
-    #[cfg(not(target_os = "linux"))]
-    let clock = ClockId::Monotonic;
-    let time = clock_gettime(clock);
-    time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
 }
 
 #[cfg(test)]

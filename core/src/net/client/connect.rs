@@ -4,6 +4,7 @@
 //! header makes it final for the machine (R46).
 
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -36,7 +37,7 @@ pub(super) type Socket = WebSocketStream<Box<dyn Transport>>;
 pub(super) struct Attempt {
     pub(super) number: u64,
     pub(super) protocol: Option<u8>,
-    pub(super) producer: Option<String>,
+    pub(super) producer: Option<Arc<str>>,
     /// For TCP and TLS.
     pub(super) dial_timeout: Duration,
     /// For the answer to the upgrade.

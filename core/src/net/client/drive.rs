@@ -27,6 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const WRITES_AHEAD: usize = 256;
 
 type Opened = Result<(Socket, Option<u8>), Refused>;
+type Dialing = Pin<Box<dyn Future<Output = Opened> + Send>>;
 
 /// Runs until the wrapper is over.
 pub(super) async fn drive(shared: Arc<Shared>, address: Address) {
@@ -42,7 +43,7 @@ pub(super) async fn drive(shared: Arc<Shared>, address: Address) {
 struct Driver {
     shared: Arc<Shared>,
     address: Address,
-    dialing: Option<(u64, Pin<Box<dyn Future<Output = Opened> + Send>>)>,
+    dialing: Option<(u64, Dialing)>,
     link: Option<LinkSocket>,
     timer: Pin<Box<Sleep>>,
     /// The socket was not fast enough for all of them.
@@ -54,7 +55,7 @@ enum Event {
     Look,
     Dialed {
         attempt: u64,
-        opened: Opened,
+        opened: Box<Opened>,
     },
     Link(Noticed),
 }
@@ -67,6 +68,7 @@ impl Driver {
         if let Some((attempt, dialing)) = &mut self.dialing
             && let Poll::Ready(opened) = dialing.as_mut().poll(context)
         {
+            let opened = Box::new(opened);
             return Poll::Ready(Event::Dialed { attempt: *attempt, opened });
         }
         if let Some(link) = &mut self.link
@@ -82,7 +84,7 @@ impl Driver {
             Event::Look | Event::Link(Noticed::Room) => {}
             Event::Dialed { attempt, opened } => {
                 self.dialing = None;
-                self.handle_dialed(attempt, opened);
+                self.handle_dialed(attempt, *opened);
             }
             Event::Link(Noticed::Frames(frames)) => {
                 let Some(attempt) = self.link.as_ref().map(|link| link.attempt) else { return };
@@ -179,13 +181,13 @@ impl Driver {
             Order::Write { attempt, text } => {
                 // For an older attempt it is too late; the machine keeps what must not be lost.
                 if let Some(link) = self.link.as_mut().filter(|link| link.attempt == attempt) {
-                    link.write(&text);
+                    link.write(text);
                 }
             }
             Order::Close { attempt, code, reason } => {
                 self.dialing.take_if(|(dialing, _)| *dialing == attempt);
                 if let Some(mut link) = self.link.take_if(|link| link.attempt == attempt) {
-                    link.close(code, &reason);
+                    link.close(code, reason);
                     self.let_linger(link);
                 }
             }

@@ -40,7 +40,7 @@ use serde_json::Value;
 
 use self::address::Address;
 use self::clock::{Clock, wall_ms};
-use self::state::{Ending, Shared, until};
+use self::state::{Shared, until};
 use crate::net::liveness::duration;
 use crate::net::runtime;
 use crate::wake::Wake;
@@ -126,8 +126,11 @@ impl Wrapper {
         let runtime = runtime::handle()?;
         let clock = Clock::new();
         let mut machine = Machine::new(settings.clone(), seed()?)?;
-        machine.set_retry_first(retry_first);
-        machine.open(&execution_id, clock.now())?;
+        if retry_first {
+            machine.open_retrying(&execution_id, clock.now())?;
+        } else {
+            machine.open(&execution_id, clock.now())?;
+        }
         let shared = Shared::new(machine, settings, clock);
         shared.settle(shared.lock());
         runtime.spawn(drive::drive(Arc::clone(&shared), address));
@@ -140,8 +143,8 @@ impl Wrapper {
             if state.machine.state() == State::Connected {
                 return Some(Ok(()));
             }
-            match &state.ending {
-                Some(ending) => Some(Err(failure(ending))),
+            match state.machine.outcome() {
+                Some(outcome) => Some(Err(failure(outcome))),
                 None => state.over.then_some(Err(Error::Closed)),
             }
         });
@@ -155,7 +158,7 @@ impl Wrapper {
         let shared = self.shared();
         let deadline = until(Some(duration(shared.settings.send_timeout_ms)));
         loop {
-            match self.try_send(event_type, data, options.clone()) {
+            match self.try_send(event_type, data, options) {
                 Err(full @ Error::Full { .. }) => {
                     let again = shared.wait(deadline, |state| {
                         let room =
@@ -215,9 +218,9 @@ impl Wrapper {
     /// up, [`Error::Superseded`] when another one took over, [`Error::Closed`] after
     /// [`Wrapper::close`], [`Error::Timeout`].
     pub fn outcome(&self, timeout: Option<Duration>) -> Result<Outcome, Error> {
-        let ended = self.shared().wait(until(timeout), |state| match &state.ending {
-            Some(Ending::Done(outcome)) => Some(Ok(outcome.clone())),
-            Some(ending) => Some(Err(failure(ending))),
+        let ended = self.shared().wait(until(timeout), |state| match state.machine.outcome() {
+            Some(outcome @ (Outcome::Done { .. } | Outcome::Drained)) => Some(Ok(outcome.clone())),
+            Some(outcome) => Some(Err(failure(outcome))),
             None => state.over.then_some(Err(Error::Closed)),
         });
         ended.unwrap_or(Err(Error::Timeout))
@@ -311,9 +314,19 @@ impl Wrapper {
         }
     }
 
-    /// Called whenever there may be a signal, also once after the last.
+    /// Called whenever there may be a signal, also once after the last. Called at once too: what
+    /// came before must not wait for the next.
     pub fn set_waker(&self, waker: Option<Arc<dyn Wake>>) {
-        self.shared().lock().waker = waker;
+        self.shared().lock().waker = waker.clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Called at everything that [`Wrapper::wait_connected`], [`Wrapper::send`] and
+    /// [`Wrapper::outcome`] wait for, and more often: for hosts that wait in a way of their own.
+    pub fn set_change_waker(&self, waker: Option<Arc<dyn Wake>>) {
+        *self.shared().change_waker.lock() = waker;
     }
 
     fn shared(&self) -> &Arc<Shared> {
@@ -322,11 +335,11 @@ impl Wrapper {
 }
 
 /// How an ending is told to a caller that waited for another one.
-fn failure(ending: &Ending) -> Error {
-    match ending {
-        Ending::Disconnected(reason) => Error::Disconnected { reason: reason.clone() },
-        Ending::Replaced => Error::Superseded,
-        Ending::Done(_) | Ending::Closed => Error::Closed,
+fn failure(outcome: &Outcome) -> Error {
+    match outcome {
+        Outcome::Disconnected { reason } => Error::Disconnected { reason: reason.to_string() },
+        Outcome::Replaced => Error::Superseded,
+        Outcome::Done { .. } | Outcome::Drained | Outcome::Closed { .. } => Error::Closed,
     }
 }
 

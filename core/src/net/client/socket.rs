@@ -68,7 +68,7 @@ impl LinkSocket {
         self.outgoing.len()
     }
 
-    pub(super) fn write(&mut self, text: &str) {
+    pub(super) fn write(&mut self, text: String) {
         self.outgoing.push(Message::Text(text.into()));
     }
 

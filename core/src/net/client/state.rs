@@ -18,7 +18,7 @@ use crate::net::alarm::Alarm;
 use crate::net::liveness::duration;
 use crate::settings::{Millis, Settings};
 use crate::wake::Wake;
-use crate::wrapper::{Action, Outcome, State as MachineState, Told, Wrapper as Machine};
+use crate::wrapper::{Action, State as MachineState, Told, Wrapper as Machine};
 
 /// Signals kept for a host that does not look. Beyond this, those that a later one makes
 /// pointless go.
@@ -28,18 +28,8 @@ const SIGNALS_KEPT: usize = 1_024;
 #[derive(Debug)]
 pub(super) enum Order {
     Connect(Attempt),
-    Write { attempt: u64, text: Arc<str> },
-    Close { attempt: u64, code: u16, reason: String },
-}
-
-/// How it ended, as far as the wrapper is concerned.
-#[derive(Debug, Clone)]
-pub(super) enum Ending {
-    Done(Outcome),
-    Disconnected(String),
-    Replaced,
-    /// By the host's `close`.
-    Closed,
+    Write { attempt: u64, text: String },
+    Close { attempt: u64, code: u16, reason: &'static str },
 }
 
 pub(super) struct State {
@@ -49,7 +39,6 @@ pub(super) struct State {
     /// Of the writes among the orders.
     pub(super) unwritten_bytes: usize,
     pub(super) signals: VecDeque<Told>,
-    pub(super) ending: Option<Ending>,
     /// No signal follows.
     pub(super) over: bool,
     /// The host closed it.
@@ -66,6 +55,8 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// Something happened that a waiting caller may wait for.
     changed: Condvar,
+    /// The same for a host that cannot wait in here; see `Wrapper::set_change_waker`.
+    pub(super) change_waker: Mutex<Option<Arc<dyn Wake>>>,
     pub(super) alarm: Arc<Alarm>,
     pub(super) settings: Settings,
 }
@@ -78,7 +69,6 @@ impl Shared {
             orders: VecDeque::new(),
             unwritten_bytes: 0,
             signals: VecDeque::new(),
-            ending: None,
             over: false,
             closed: false,
             reconnects: 0,
@@ -87,7 +77,8 @@ impl Shared {
             waker: None,
         };
         let (state, changed) = (Mutex::new(state), Condvar::new());
-        Arc::new(Shared { state, changed, alarm: Alarm::new(), settings })
+        let change_waker = Mutex::default();
+        Arc::new(Shared { state, changed, change_waker, alarm: Alarm::new(), settings })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -105,7 +96,7 @@ impl Shared {
 
     /// To be called with the lock after anything that changed the machine.
     pub(super) fn settle(&self, mut state: MutexGuard<'_, State>) {
-        let told = state.sort_actions(&self.settings);
+        let told = state.sort_actions();
         let due = state.machine.next_deadline().is_some_and(|at| at < state.planned);
         let wake_task = due || state.over || !state.orders.is_empty();
         let waker = if told { state.waker.clone() } else { None };
@@ -113,7 +104,7 @@ impl Shared {
         if wake_task {
             self.alarm.wake();
         }
-        self.changed.notify_all();
+        self.notify();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -146,6 +137,10 @@ impl Shared {
     /// Those who wait look again.
     pub(super) fn notify(&self) {
         self.changed.notify_all();
+        let waker = self.change_waker.lock().clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// A socket begins (1) or ends (-1) its goodbye.
@@ -153,7 +148,7 @@ impl Shared {
         let mut state = self.lock();
         state.lingering = state.lingering.saturating_add_signed(change);
         drop(state);
-        self.changed.notify_all();
+        self.notify();
     }
 }
 
@@ -177,13 +172,12 @@ impl State {
             return 0;
         }
         self.closed = true;
-        self.ending.get_or_insert(Ending::Closed);
         let now = self.clock.now();
         self.machine.close(now)
     }
 
     /// Sorts the machine's actions; whether the host has something new to see.
-    fn sort_actions(&mut self, settings: &Settings) -> bool {
+    fn sort_actions(&mut self) -> bool {
         let mut told = false;
         while let Some(action) = self.machine.poll_action() {
             match action {
@@ -194,10 +188,20 @@ impl State {
                 Action::Close { attempt, code, reason } => {
                     self.orders.push_back(Order::Close { attempt, code, reason });
                 }
-                Action::Connect { attempt, protocol, producer, .. } => {
-                    let attempt = self.attempt(attempt, protocol, producer.as_deref(), settings);
-                    self.orders.push_back(Order::Connect(attempt));
-                }
+                Action::Connect {
+                    attempt,
+                    protocol,
+                    producer,
+                    dial_timeout_ms,
+                    upgrade_timeout_ms,
+                    ..
+                } => self.orders.push_back(Order::Connect(Attempt {
+                    number: attempt,
+                    protocol,
+                    producer,
+                    dial_timeout: duration(dial_timeout_ms),
+                    upgrade_timeout: duration(upgrade_timeout_ms),
+                })),
                 Action::Tell(signal) => {
                     told = true;
                     self.tell(signal);
@@ -211,25 +215,6 @@ impl State {
         told
     }
 
-    /// The first connection has one time for all of it (R48).
-    fn attempt(
-        &self,
-        number: u64,
-        protocol: Option<u8>,
-        producer: Option<&str>,
-        settings: &Settings,
-    ) -> Attempt {
-        let first = number <= 1;
-        let of = |later| duration(if first { settings.connect_timeout_ms } else { later });
-        Attempt {
-            number,
-            protocol,
-            producer: producer.map(str::to_owned),
-            dial_timeout: of(settings.dial_timeout_ms),
-            upgrade_timeout: of(settings.upgrade_timeout_ms),
-        }
-    }
-
     fn is_over(&self) -> bool {
         // A job that is being aborted still has its deadline, and the host something to hear.
         let stopped = self.machine.state() == MachineState::Closed;
@@ -240,20 +225,8 @@ impl State {
         if self.closed {
             return;
         }
-        match &signal {
-            Told::Reconnected => self.reconnects += 1,
-            Told::Disconnected { reason } => {
-                self.ending.get_or_insert(Ending::Disconnected(reason.clone()));
-            }
-            Told::Replaced => {
-                self.ending.get_or_insert(Ending::Replaced);
-            }
-            Told::ExecutionDone { .. } | Told::Drained => {
-                if let Some(outcome) = self.machine.outcome() {
-                    self.ending.get_or_insert(Ending::Done(outcome.clone()));
-                }
-            }
-            _ => {}
+        if signal == Told::Reconnected {
+            self.reconnects += 1;
         }
         if self.signals.len() >= SIGNALS_KEPT {
             let pointless = |signal: &Told| {

@@ -1,9 +1,9 @@
 //! The store in an SQLite file.
 //!
-//! One coordinator owns the file ([`owner`]); it writes through one connection, each batch in one
-//! transaction ([`write`]), in WAL mode with `synchronous=FULL` unless the settings relax it.
+//! One coordinator owns the file (`owner`); it writes through one connection, each batch in one
+//! transaction (`write`), in WAL mode with `synchronous=FULL` unless the settings relax it.
 //! Readers have connections of their own and see only what is committed; anybody may open the
-//! file read-only beside the owner. Checkpoints happen on a thread of their own ([`checkpoint`]).
+//! file read-only beside the owner. Checkpoints happen on a thread of their own (`checkpoint`).
 //!
 //! When things go wrong: rows that are refused fail only their session; a full disk loses the
 //! commit and nothing else; after an I/O error the connection is given up, and after one during

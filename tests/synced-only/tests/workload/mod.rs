@@ -147,7 +147,7 @@ impl Workload {
             session.last_event_id += 1;
             // Some reach over several pages.
             let length = if random.one_in(6) { 9_000 } else { 40 };
-            let data: Arc<str> = format!("{:x}", random.next()).repeat(length / 16 + 1).into();
+            let data: Arc<str> = format!("{:x}", random.number()).repeat(length / 16 + 1).into();
             session.events.insert(session.last_event_id, data.clone());
             events.push(self.event(session.last_event_id, &session.active, data));
         }

@@ -1,0 +1,82 @@
+//! `ManualClock`: time that only moves when told, for tests of hosts.
+
+use pyo3::prelude::*;
+use stayline::Error;
+use stayline::coordinator::ManualClock as Core;
+use stayline::settings::Millis;
+
+use crate::error::{Result, guarded};
+use crate::process::Owned;
+use crate::time::Seconds;
+use crate::wait::released;
+
+/// A clock for `Coordinator(clock=…)` that moves only with `advance`. Everything due on the way
+/// is handled, each at its own moment, before `advance` returns.
+#[pyclass(frozen, module = "stayline")]
+pub struct ManualClock {
+    /// What the core takes.
+    pub core: Owned<Core>,
+}
+
+#[pymethods]
+impl ManualClock {
+    #[new]
+    #[pyo3(signature = (now_ms = 1_700_000_000_000))]
+    fn new(now_ms: Millis) -> ManualClock {
+        ManualClock { core: Owned::new(Core::new(now_ms)) }
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[getter]
+    fn now_ms(&self) -> Result<Millis> {
+        Ok(self.core.get()?.now())
+    }
+
+    /// Moves on by `seconds` (a number or a `timedelta`) and handles what is due on the way.
+    fn advance(&self, py: Python<'_>, seconds: Seconds) -> Result<()> {
+        let core = self.core.get()?;
+        let ms = seconds.finite_millis()?;
+        released(py, || {
+            core.advance(ms);
+            Ok(())
+        })
+    }
+
+    /// Time jumps by `ms` for the coordinators, which notice at the end (R18b).
+    fn suspend(&self, py: Python<'_>, ms: Millis) -> Result<()> {
+        let core = self.core.get()?;
+        if ms < 0 {
+            return Err(Error::invalid("time does not go back").into());
+        }
+        released(py, || {
+            core.suspend(ms);
+            Ok(())
+        })
+    }
+
+    /// Only moves time to `now_ms`; what is due is left to `Coordinator._handle_due`. A hook for
+    /// harnesses that order wrappers, network and coordinators themselves.
+    fn set(&self, now_ms: Millis) -> Result<()> {
+        let core = self.core.get()?;
+        if now_ms < core.now() {
+            return Err(Error::invalid("time does not go back").into());
+        }
+        guarded(|| {
+            core.set(now_ms);
+            Ok(())
+        })
+    }
+
+    /// The earliest deadline of all coordinators on this clock, in ms; `None`: there is none.
+    fn next_deadline_ms(&self) -> Result<Option<Millis>> {
+        let core = self.core.get()?;
+        guarded(|| Ok(core.next_deadline()))
+    }
+
+    fn __repr__(&self) -> String {
+        match self.core.peek() {
+            Some(core) => format!("ManualClock(now_ms={})", core.now()),
+            None => "<stayline.ManualClock of another process>".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The exceptions: one class a row of the core's error table, made when the module is imported.
+//!
+//! `stayline.Error` is the base of all. A class carries `name` and `number`, an instance also
+//! `fields` (a dictionary) and each field as an attribute; `from`, which Python cannot write after
+//! a dot, is there as `from_` too.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pyo3::exceptions::{PyException, PyTimeoutError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple, PyType};
+use stayline::Error;
+use stayline::error::ERRORS;
+
+use crate::json;
+
+/// What a method of the module can fail with: an error of the core, or one of Python's own.
+pub enum Failure {
+    /// Becomes the class of its name.
+    Core(Error),
+    /// Raised as it is (a `TypeError`, `KeyboardInterrupt` during a wait, …).
+    Python(PyErr),
+}
+
+/// What the methods of the module return.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Core(error)
+    }
+}
+
+impl From<PyErr> for Failure {
+    fn from(error: PyErr) -> Failure {
+        Failure::Python(error)
+    }
+}
+
+impl From<Failure> for PyErr {
+    fn from(failure: Failure) -> PyErr {
+        match failure {
+            Failure::Python(error) => error,
+            Failure::Core(error) => {
+                Python::attach(|py| exception(py, &error).unwrap_or_else(|error| error))
+            }
+        }
+    }
+}
+
+/// Calls into the core; a panic there becomes `Panic` instead of unwinding into Python.
+pub fn guarded<T>(call: impl FnOnce() -> std::result::Result<T, Error>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(result) => result.map_err(Failure::Core),
+        Err(panic) => {
+            let detail = panic
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_else(|| "it panicked".to_owned());
+            Err(Error::Panic { detail }.into())
+        }
+    }
+}
+
+static CLASSES: PyOnceLock<Vec<Py<PyType>>> = PyOnceLock::new();
+
+/// Makes the classes and puts them into the module.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let base = class(
+        py,
+        "Error",
+        &[py.get_type::<PyException>().into_any()],
+        "The base of every error of this library: `name`, `number`, `fields`.",
+    )?;
+    module.add("Error", &base)?;
+    let mut classes = Vec::with_capacity(ERRORS.len());
+    for row in ERRORS {
+        let mut bases = vec![base.clone()];
+        match row.name {
+            "InvalidArgument" => bases.push(py.get_type::<PyValueError>().into_any()),
+            "Timeout" => bases.push(py.get_type::<PyTimeoutError>().into_any()),
+            _ => {}
+        }
+        let fields = if row.fields.is_empty() { "none".into() } else { row.fields.join(", ") };
+        let about = format!("Error {}; fields: {fields}.", row.number);
+        let class = class(py, row.name, &bases, &about)?;
+        class.setattr("name", row.name)?;
+        class.setattr("number", row.number)?;
+        let attributes = row.fields.iter().map(|field| attribute(field));
+        class.setattr("__match_args__", PyTuple::new(py, attributes.collect::<Vec<_>>())?)?;
+        module.add(row.name, &class)?;
+        classes.push(class.cast_into::<PyType>()?.unbind());
+    }
+    CLASSES
+        .set(py, classes)
+        .map_err(|_| pyo3::exceptions::PyImportError::new_err("stayline._internal loads once"))
+}
+
+/// The name that Python code can write after a dot.
+fn attribute(field: &'static str) -> &'static str {
+    if field == "from" { "from_" } else { field }
+}
+
+fn class<'py>(
+    py: Python<'py>,
+    name: &str,
+    bases: &[Bound<'py, PyAny>],
+    about: &str,
+) -> PyResult<Bound<'py, PyAny>> {
+    let members = PyDict::new(py);
+    members.set_item("__module__", "stayline")?;
+    members.set_item("__doc__", about)?;
+    members.set_item("name", name)?;
+    members.set_item("number", 0)?;
+    // An instance made by hand has them too.
+    members.set_item("fields", PyDict::new(py))?;
+    py.get_type::<PyType>().call1((name, PyTuple::new(py, bases)?, members))
+}
+
+/// The exception for an error; `Err` holds what went wrong while making it.
+pub fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
+    let name = error.name();
+    let index = ERRORS.iter().position(|row| row.name == name).unwrap_or(ERRORS.len() - 1);
+    let classes = CLASSES
+        .get(py)
+        .ok_or_else(|| pyo3::exceptions::PyImportError::new_err("stayline is not imported"))?;
+    let instance = classes[index].bind(py).call1((error.to_string(),))?;
+    let fields = PyDict::new(py);
+    for (field, value) in error.fields() {
+        let value = json::to_python(py, &value)?;
+        fields.set_item(field, &value)?;
+        instance.setattr(field, &value)?;
+        instance.setattr(attribute(field), &value)?;
+    }
+    instance.setattr("fields", fields)?;
+    Ok(PyErr::from_value(instance))
+}

@@ -1,0 +1,73 @@
+//! What belongs to which process (fork rule).
+//!
+//! A forked child has the parent's memory but none of its threads, and locks may be held by
+//! threads that no longer exist. So every object remembers the process that made it: in a child
+//! a call raises `ForkError`, and dropping the object there does nothing, so that the parent's
+//! sockets, files and runs stay untouched. New objects made in the child work.
+//!
+//! The process id is refreshed by `os.register_at_fork`, because asking the kernel at every call
+//! would cost more than most calls.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use pyo3::prelude::*;
+use stayline::Error;
+
+use crate::error::Result;
+
+static CURRENT: AtomicU32 = AtomicU32::new(0);
+
+/// The id of this process.
+pub fn current() -> u32 {
+    CURRENT.load(Ordering::Relaxed)
+}
+
+/// Something that only works in the process that made it.
+pub struct Owned<T> {
+    process: u32,
+    // `None` only while it is being dropped.
+    value: Option<T>,
+}
+
+impl<T> Owned<T> {
+    /// Belongs to this process from now on.
+    pub fn new(value: T) -> Owned<T> {
+        Owned { process: current(), value: Some(value) }
+    }
+
+    /// The value; `ForkError` in a child.
+    pub fn get(&self) -> Result<&T> {
+        self.peek().ok_or_else(|| Error::ForkError { pid: self.process }.into())
+    }
+
+    /// The value; `None` in a child. For `repr`, which must never raise.
+    pub fn peek(&self) -> Option<&T> {
+        self.value.as_ref().filter(|_| self.process == current())
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        if self.process != current() {
+            // Its threads are gone and its locks may be held for ever: leave it alone.
+            std::mem::forget(self.value.take());
+        }
+    }
+}
+
+/// Called by Python in a child right after a fork.
+#[pyfunction]
+fn _after_fork() {
+    CURRENT.store(std::process::id(), Ordering::Relaxed);
+    crate::log::after_fork();
+}
+
+/// Sets the process id and keeps it right in children.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    CURRENT.store(std::process::id(), Ordering::Relaxed);
+    let hook = wrap_pyfunction!(_after_fork, module)?;
+    let options = pyo3::types::PyDict::new(module.py());
+    options.set_item("after_in_child", hook)?;
+    module.py().import("os")?.call_method("register_at_fork", (), Some(&options))?;
+    Ok(())
+}

@@ -1,0 +1,310 @@
+//! `stayline.sansio.Wrapper`: the wrapper's machine, for hosts with a transport of their own.
+
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use stayline::Error;
+use stayline::protocol::Refusal;
+use stayline::settings::Millis;
+use stayline::wrapper::{Action, Job, Outcome, Refused, SendOptions, Told, Wrapper as Core};
+
+use crate::coordinator::status;
+use crate::error::{Result, exception, guarded};
+use crate::json;
+use crate::settings::Settings;
+use crate::signals::python;
+use crate::text;
+use crate::time::Moment;
+use crate::values::{CloseAttempt, Connect, Write};
+use crate::wrapper::payload;
+
+/// The machine itself, without sockets, threads or a clock; `now_ms` is the host's.
+///
+/// After every call empty `poll_action()`; at `next_deadline_ms()` call `handle_timeout`. It is
+/// plain memory, so it works in a forked child too.
+#[pyclass(frozen, module = "stayline.sansio", weakref)]
+pub struct Wrapper {
+    core: Mutex<Core>,
+}
+
+impl Wrapper {
+    fn with<T>(&self, call: impl FnOnce(&mut Core) -> std::result::Result<T, Error>) -> Result<T> {
+        guarded(|| call(&mut self.core.lock()))
+    }
+
+    fn tell(&self, call: impl FnOnce(&mut Core)) -> Result<()> {
+        self.with(|core| {
+            call(core);
+            Ok(())
+        })
+    }
+}
+
+#[pymethods]
+impl Wrapper {
+    /// `seed` makes jitter and producer ids repeatable; without one they are random.
+    #[new]
+    #[pyo3(signature = (settings = None, *, seed = None))]
+    fn new(py: Python<'_>, settings: Option<Settings>, seed: Option<u128>) -> Result<Wrapper> {
+        let seed = match seed {
+            Some(seed) => seed,
+            None => {
+                let bytes: [u8; 16] = py.import("os")?.call_method1("urandom", (16,))?.extract()?;
+                u128::from_ne_bytes(bytes)
+            }
+        };
+        let core = guarded(|| Core::new(settings.unwrap_or_default().core, seed))?;
+        Ok(Wrapper { core: Mutex::new(core) })
+    }
+
+    /// Begins the first connection attempt for an execution. It fails fast (R48), unless
+    /// `retry_first`.
+    #[pyo3(signature = (execution_id, now_ms, *, retry_first = false))]
+    fn open(&self, execution_id: &str, now_ms: Millis, retry_first: bool) -> Result<()> {
+        self.with(|core| match retry_first {
+            true => core.open_retrying(execution_id, now_ms),
+            false => core.open(execution_id, now_ms),
+        })
+    }
+
+    /// The handshake of an attempt succeeded; `protocol` is what the answer granted.
+    #[pyo3(signature = (attempt, protocol, now_ms))]
+    fn handle_opened(&self, attempt: u64, protocol: Option<u8>, now_ms: Millis) -> Result<()> {
+        self.tell(|core| core.handle_opened(attempt, protocol, now_ms))
+    }
+
+    /// An attempt failed: with an HTTP status, and the values of the headers `Stayline-Refusal`
+    /// and `Stayline-Status` where they were there; or without, when nothing answered.
+    #[pyo3(signature = (attempt, now_ms, *, http_status = None, refusal = None, execution_status = None, detail = ""))]
+    fn handle_refused(
+        &self,
+        attempt: u64,
+        now_ms: Millis,
+        http_status: Option<u16>,
+        refusal: Option<&str>,
+        execution_status: Option<&str>,
+        detail: &str,
+    ) -> Result<()> {
+        let refused = Refused {
+            status: http_status,
+            // One that this version does not know counts as none.
+            refusal: refusal.and_then(Refusal::parse),
+            execution_status: execution_status.map(status).transpose()?,
+            detail: detail.into(),
+        };
+        self.tell(|core| core.handle_refused(attempt, refused, now_ms))
+    }
+
+    /// An attempt's connection is closed.
+    #[pyo3(signature = (attempt, code, reason, now_ms))]
+    fn handle_closed(&self, attempt: u64, code: u16, reason: &str, now_ms: Millis) -> Result<()> {
+        self.tell(|core| core.handle_closed(attempt, code, reason, now_ms))
+    }
+
+    /// A text frame came from the coordinator.
+    fn handle_frame(&self, attempt: u64, text: &str, now_ms: Millis) -> Result<()> {
+        self.tell(|core| core.handle_frame(attempt, text, now_ms))
+    }
+
+    /// Does everything that is due.
+    fn handle_timeout(&self, now_ms: Millis) -> Result<()> {
+        self.tell(|core| core.handle_timeout(now_ms))
+    }
+
+    /// Sends an event. `Full` at once when the policy is to wait: call again once `has_room`.
+    #[pyo3(signature = (event_type, data = None, *, now_ms, raw_data = None, droppable = false, timestamp = None))]
+    fn send(
+        &self,
+        event_type: &str,
+        data: Option<&Bound<'_, PyAny>>,
+        now_ms: Millis,
+        raw_data: Option<&str>,
+        droppable: bool,
+        timestamp: Option<Moment>,
+    ) -> Result<()> {
+        let data = payload(data, raw_data)?;
+        let options = SendOptions { droppable, timestamp: timestamp.map(|moment| moment.0) };
+        self.with(|core| core.send(event_type, &data, options, now_ms))
+    }
+
+    /// Whether `send` would be taken now.
+    #[getter]
+    fn has_room(&self) -> bool {
+        self.core.lock().has_room()
+    }
+
+    /// The run is complete: `complete` is sent, then it drains (R51).
+    #[pyo3(signature = (exit_code = 0, *, now_ms, branch = None))]
+    fn complete(&self, exit_code: i64, now_ms: Millis, branch: Option<&str>) -> Result<()> {
+        self.with(|core| core.complete(exit_code, branch, now_ms))
+    }
+
+    /// The run failed: a fatal `error` is sent, then it drains.
+    #[pyo3(signature = (error, *, now_ms))]
+    fn fail(&self, error: &str, now_ms: Millis) -> Result<()> {
+        self.with(|core| core.fail(error, now_ms))
+    }
+
+    /// The run was stopped: `interrupted` is sent, then it drains.
+    #[pyo3(signature = (reason = None, *, now_ms))]
+    fn interrupted(&self, reason: Option<&str>, now_ms: Millis) -> Result<()> {
+        self.with(|core| core.interrupted(reason, now_ms))
+    }
+
+    /// The host closes; returns how many unacknowledged events are given up (R42).
+    fn close(&self, now_ms: Millis) -> Result<u64> {
+        self.with(|core| Ok(core.close(now_ms)))
+    }
+
+    /// Begins a job (R49).
+    #[pyo3(signature = (execution_id, *, now_ms, agent_session = None, tasks = None, branch = None))]
+    fn start_job(
+        &self,
+        execution_id: String,
+        now_ms: Millis,
+        agent_session: Option<String>,
+        tasks: Option<Vec<String>>,
+        branch: Option<String>,
+    ) -> Result<()> {
+        let job = Job { execution_id, agent_session, tasks: tasks.unwrap_or_default(), branch };
+        self.with(|core| core.start_job(job, now_ms))
+    }
+
+    /// A prompt goes to the agent: returns the message id for it (R49, R50).
+    fn begin_turn(&self, now_ms: Millis) -> Result<String> {
+        self.with(|core| core.begin_turn(now_ms))
+    }
+
+    /// An event of the agent's own feed, in the `kilo` dialect.
+    #[pyo3(signature = (event_type, properties = None, *, now_ms))]
+    fn handle_agent_event(
+        &self,
+        event_type: &str,
+        properties: Option<&Bound<'_, PyAny>>,
+        now_ms: Millis,
+    ) -> Result<()> {
+        let properties = properties.map_or_else(|| Ok("{}".to_owned()), json::encode)?;
+        let properties = serde_json::from_str(&properties)
+            .map_err(|error| Error::invalid(format!("the properties are no JSON: {error}")))?;
+        self.with(|core| core.handle_agent_event(event_type, &properties, now_ms))
+    }
+
+    /// The run is idle, for hosts without a dialect (R51).
+    fn handle_idle(&self, now_ms: Millis) -> Result<()> {
+        self.tell(|core| core.handle_idle(now_ms))
+    }
+
+    /// A post-completion task has ended (R51).
+    #[pyo3(signature = (name, ok = true, *, now_ms))]
+    fn handle_task_done(&self, name: &str, ok: bool, now_ms: Millis) -> Result<()> {
+        self.tell(|core| core.handle_task_done(name, ok, now_ms))
+    }
+
+    /// The agent was stopped, as `Kill` asked for (R52).
+    fn handle_aborted(&self, now_ms: Millis) -> Result<()> {
+        self.tell(|core| core.handle_aborted(now_ms))
+    }
+
+    /// The next thing to do: `Connect`, `Write`, `CloseAttempt`, or a signal for the host.
+    fn poll_action(&self, py: Python<'_>) -> Result<Option<Py<PyAny>>> {
+        let action = self.with(|core| Ok(core.poll_action()))?;
+        action.map(|action| python_action(py, action)).transpose()
+    }
+
+    /// When `handle_timeout` is due next.
+    fn next_deadline_ms(&self) -> Option<Millis> {
+        self.core.lock().next_deadline()
+    }
+
+    /// `idle`, `connecting`, `connected`, `reconnecting` or `closed`.
+    #[getter]
+    fn state(&self) -> &'static str {
+        self.core.lock().state().as_str()
+    }
+
+    /// Events not yet written.
+    #[getter]
+    fn buffered(&self) -> u64 {
+        self.core.lock().buffered()
+    }
+
+    /// Events written and not acknowledged.
+    #[getter]
+    fn unacknowledged(&self) -> u64 {
+        self.core.lock().unacknowledged()
+    }
+
+    /// Connection attempts so far.
+    #[getter]
+    fn attempts(&self) -> u64 {
+        self.core.lock().attempts()
+    }
+
+    /// The producer's id (R45a).
+    #[getter]
+    fn producer(&self) -> Option<String> {
+        self.core.lock().producer().map(str::to_owned)
+    }
+
+    /// How it ended, once that is known: `Ended`, `Drained`, `Replaced`, `Disconnected`, or
+    /// `Closed` when the host closed it.
+    #[getter]
+    fn outcome(&self, py: Python<'_>) -> Result<Option<Py<PyAny>>> {
+        let outcome = self.core.lock().outcome().cloned();
+        outcome.map(|outcome| python_outcome(py, outcome)).transpose()
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        let core = self.core.lock();
+        format!(
+            "<stayline.sansio.Wrapper {}, attempts={}, producer={}>",
+            core.state().as_str(),
+            core.attempts(),
+            text::optional(py, core.producer()),
+        )
+    }
+}
+
+fn python_outcome(py: Python<'_>, outcome: Outcome) -> Result<Py<PyAny>> {
+    let told = match outcome {
+        Outcome::Done { status, error, unacknowledged } => {
+            Told::ExecutionDone { status, error, unacknowledged }
+        }
+        Outcome::Drained => Told::Drained,
+        Outcome::Replaced => Told::Replaced,
+        Outcome::Disconnected { reason } => Told::Disconnected { reason },
+        Outcome::Closed { .. } => {
+            return Ok(exception(py, &Error::Closed)?.into_value(py).into_any());
+        }
+    };
+    python(py, told)
+}
+
+fn python_action(py: Python<'_>, action: Action) -> Result<Py<PyAny>> {
+    Ok(match action {
+        Action::Connect {
+            attempt,
+            execution_id,
+            protocol,
+            producer,
+            dial_timeout_ms,
+            upgrade_timeout_ms,
+        } => {
+            let connect = Connect {
+                attempt,
+                execution_id: execution_id.to_string(),
+                protocol,
+                producer: producer.map(|producer| producer.to_string()),
+                dial_timeout_ms,
+                upgrade_timeout_ms,
+            };
+            Py::new(py, connect)?.into_any()
+        }
+        Action::Write { attempt, text } => {
+            Py::new(py, Write { attempt, text: text.to_string() })?.into_any()
+        }
+        Action::Close { attempt, code, reason } => {
+            Py::new(py, CloseAttempt { attempt, code, reason: reason.to_string() })?.into_any()
+        }
+        Action::Tell(told) => python(py, told)?,
+    })
+}

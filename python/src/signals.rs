@@ -1,0 +1,214 @@
+//! What a wrapper tells its host, shared between `signals()` and `on_kill`.
+//!
+//! The core has one queue of signals. Whoever looks first empties it into one queue for
+//! `signals()` and, once somebody asked for them, one of kills for the thread of `on_kill`, and
+//! rings for the other.
+
+use std::collections::VecDeque;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use stayline::Error;
+use stayline::net::client::Wrapper as Core;
+use stayline::wake::Wake;
+use stayline::wrapper::Told;
+
+use crate::error::{Failure, Result, exception, guarded};
+use crate::process::Owned;
+use crate::time::Seconds;
+use crate::values::{
+    Command, Drained, Ended, Kill, Reconnected, Reconnecting, Replaced, RestartFeed, RunTask,
+};
+use crate::wait::Bell;
+
+#[derive(Default)]
+struct Queues {
+    signals: VecDeque<Told>,
+    /// `None` until somebody wants them.
+    kills: Option<VecDeque<Kill>>,
+    /// The core has told the last one.
+    over: bool,
+}
+
+/// A wrapper's core with its queues.
+pub struct Hub {
+    /// The driven wrapper.
+    pub core: Core,
+    /// Rung by the core when there may be a signal.
+    pub bell: Arc<Bell>,
+    /// Rung by the core when it may be connected, have room, have sent all, or have ended.
+    pub changes: Arc<Bell>,
+    queues: Mutex<Queues>,
+}
+
+/// A reference to it, of one process.
+pub type HubRef = Arc<Owned<Hub>>;
+
+impl Hub {
+    /// Takes over a wrapper's waker.
+    pub fn new(core: Core) -> Hub {
+        let bell = Bell::new();
+        let changes = Bell::new();
+        core.set_waker(Some(Arc::clone(&bell) as Arc<dyn Wake>));
+        core.set_change_waker(Some(Arc::clone(&changes) as Arc<dyn Wake>));
+        Hub { core, bell, changes, queues: Mutex::default() }
+    }
+
+    /// Kills are wanted from now on.
+    fn want_kills(&self) {
+        self.queues.lock().kills.get_or_insert_default();
+    }
+
+    fn sort(&self) -> Result<()> {
+        let mut sorted = false;
+        loop {
+            match guarded(|| self.core.try_signal()) {
+                Ok(Some(told)) => {
+                    let mut queues = self.queues.lock();
+                    if let (Told::Abort { signal }, Some(kills)) = (&told, &mut queues.kills) {
+                        kills.push_back(Kill { signal: signal.as_str().to_owned() });
+                    }
+                    queues.signals.push_back(told);
+                    sorted = true;
+                }
+                Ok(None) => break,
+                Err(Failure::Core(Error::Closed)) => {
+                    sorted |= !std::mem::replace(&mut self.queues.lock().over, true);
+                    break;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        if sorted {
+            self.bell.wake();
+        }
+        Ok(())
+    }
+
+    /// The next signal; `Some(None)`: there will be no more.
+    fn signal(&self) -> Result<Option<Option<Told>>> {
+        self.sort()?;
+        let mut queues = self.queues.lock();
+        let told = queues.signals.pop_front();
+        Ok(if told.is_none() && !queues.over { None } else { Some(told) })
+    }
+
+    /// The next kill; `Some(None)`: there will be no more.
+    fn kill(&self) -> Result<Option<Option<Kill>>> {
+        self.sort()?;
+        let mut queues = self.queues.lock();
+        let kill = queues.kills.as_mut().and_then(VecDeque::pop_front);
+        Ok(if kill.is_none() && !queues.over { None } else { Some(kill) })
+    }
+
+    /// The next signal without waiting.
+    pub fn try_signal(&self) -> Result<Option<Told>> {
+        Ok(self.bell.take(|| self.signal())?.flatten())
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        // Whoever waits for kills sees that there is no wrapper any more.
+        self.bell.wake();
+    }
+}
+
+/// The signals of a wrapper as an iterator; see `Wrapper.signals`.
+#[pyclass(frozen, module = "stayline")]
+pub struct Signals {
+    hub: HubRef,
+    timeout: Seconds,
+}
+
+impl Signals {
+    /// An iterator that waits so long for each.
+    pub fn new(hub: HubRef, timeout: Seconds) -> Signals {
+        Signals { hub, timeout }
+    }
+}
+
+#[pymethods]
+impl Signals {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> Result<Option<Py<PyAny>>> {
+        let hub = self.hub.get()?;
+        let told = hub.bell.wait(py, self.timeout.0, None, || hub.signal())?;
+        told.flatten().map(|told| python(py, told)).transpose()
+    }
+
+    /// A descriptor for event loops: readable from a signal until a take finds nothing.
+    fn fileno(&self) -> Result<RawFd> {
+        self.hub.get()?.bell.fileno()
+    }
+}
+
+/// The kills of a wrapper, for the thread of `on_kill`. It does not keep the wrapper alive.
+#[pyclass(frozen, module = "stayline._internal")]
+pub struct Kills {
+    hub: Weak<Owned<Hub>>,
+    bell: Arc<Bell>,
+    stopped: AtomicBool,
+}
+
+impl Kills {
+    /// Kills from now on.
+    pub fn new(hub: &HubRef) -> Result<Kills> {
+        let known = hub.get()?;
+        known.want_kills();
+        let bell = Arc::clone(&known.bell);
+        Ok(Kills { hub: Arc::downgrade(hub), bell, stopped: AtomicBool::new(false) })
+    }
+}
+
+#[pymethods]
+impl Kills {
+    /// The next kill; waits for it. `None`: there will be no more.
+    fn next(&self, py: Python<'_>) -> Result<Option<Kill>> {
+        let taken = self.bell.wait(py, None, None, || {
+            let Some(hub) = self.hub.upgrade().filter(|_| !self.stopped.load(Ordering::Acquire))
+            else {
+                return Ok(Some(None));
+            };
+            hub.get()?.kill()
+        })?;
+        Ok(taken.flatten())
+    }
+
+    /// Ends `next`.
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        self.bell.wake();
+    }
+}
+
+/// What the machine tells, as the class that Python sees.
+pub fn python(py: Python<'_>, told: Told) -> Result<Py<PyAny>> {
+    Ok(match told {
+        Told::Reconnecting(attempt) => Py::new(py, Reconnecting { attempt })?.into_any(),
+        Told::Reconnected => Py::new(py, Reconnected {})?.into_any(),
+        Told::Disconnected { reason } => {
+            let error = Error::Disconnected { reason: reason.to_string() };
+            exception(py, &error)?.into_value(py).into_any()
+        }
+        Told::ExecutionDone { status, error, unacknowledged } => {
+            let status = status.map(|status| status.as_str().to_owned());
+            let error = error.map(|error| error.to_string());
+            Py::new(py, Ended { status, error, unacknowledged })?.into_any()
+        }
+        Told::Replaced => Py::new(py, Replaced {})?.into_any(),
+        Told::Command(frame) => Py::new(py, Command::from_text(frame.to_string()))?.into_any(),
+        Told::RestartFeed => Py::new(py, RestartFeed {})?.into_any(),
+        Told::Task { name } => Py::new(py, RunTask { name: name.to_string() })?.into_any(),
+        Told::Abort { signal } => {
+            Py::new(py, Kill { signal: signal.as_str().to_owned() })?.into_any()
+        }
+        Told::Drained => Py::new(py, Drained {})?.into_any(),
+    })
+}

@@ -1,0 +1,136 @@
+//! Waiting without the interpreter lock, and answering Ctrl-C meanwhile.
+//!
+//! No Rust thread ever takes the interpreter lock: whatever goes towards Python is taken out of a
+//! queue by the Python thread that wants it. A waiting call first looks without waiting, keeping
+//! the lock (releasing and taking it back can cost milliseconds when other threads are busy).
+//! Only when there is nothing it releases the lock, waits on a descriptor of its own, looks at
+//! the signals (Ctrl-C) and looks again, until its time is over.
+//!
+//! A [`Bell`] is what the core rings. Each waiting call hangs up a descriptor of its own for the
+//! time of its wait, so that two threads at one object never take each other's wake-ups. Event
+//! loops get one more descriptor that stays readable until a take finds nothing.
+
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use stayline::Error;
+use stayline::wake::{EventFd, Wake};
+
+use crate::error::{Result, guarded};
+
+/// Wakes every call that waits at one object, and its event loop.
+#[derive(Default)]
+pub struct Bell {
+    waiting: Mutex<Vec<Arc<EventFd>>>,
+    descriptor: OnceLock<Arc<EventFd>>,
+}
+
+impl Wake for Bell {
+    fn wake(&self) {
+        if let Some(descriptor) = self.descriptor.get() {
+            descriptor.wake();
+        }
+        for waiting in &*self.waiting.lock() {
+            waiting.wake();
+        }
+    }
+}
+
+impl Bell {
+    /// A new one.
+    pub fn new() -> Arc<Bell> {
+        Arc::new(Bell::default())
+    }
+
+    /// The descriptor for event loops. Readable at first: there may be something already.
+    pub fn fileno(&self) -> Result<RawFd> {
+        if self.descriptor.get().is_none() {
+            let descriptor = EventFd::new()?;
+            descriptor.wake();
+            // Another thread may have been faster; then its descriptor stays.
+            let _ = self.descriptor.set(descriptor);
+        }
+        Ok(self.descriptor.get().map_or(-1, |descriptor| descriptor.as_fd().as_raw_fd()))
+    }
+
+    /// Looks once, without waiting. When there is nothing the descriptor is made unreadable.
+    pub fn take<T>(&self, mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+        if let Some(taken) = attempt()? {
+            return Ok(Some(taken));
+        }
+        let Some(descriptor) = self.descriptor.get() else { return Ok(None) };
+        descriptor.clear();
+        // What came between the look and the clearing must not be lost, and there may be more.
+        let taken = attempt();
+        if !matches!(taken, Ok(None)) {
+            descriptor.wake();
+        }
+        taken
+    }
+
+    /// Looks, waits until there is something, and looks again. `None`: the time is over.
+    ///
+    /// `at_least_every` bounds a single wait, for conditions that ring no bell.
+    pub fn wait<T>(
+        &self,
+        py: Python<'_>,
+        timeout: Option<Duration>,
+        at_least_every: Option<Duration>,
+        mut attempt: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        if let Some(taken) = self.take(&mut attempt)? {
+            return Ok(Some(taken));
+        }
+        if timeout == Some(Duration::ZERO) {
+            return Ok(None);
+        }
+        // A time beyond what a clock can say is for ever.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let place = self.hang_up()?;
+        loop {
+            if let Some(taken) = self.take(&mut attempt)? {
+                return Ok(Some(taken));
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Ok(None);
+            }
+            let pause = match (left, at_least_every) {
+                (Some(left), Some(bound)) => Some(left.min(bound)),
+                (left, bound) => left.or(bound),
+            };
+            py.detach(|| place.descriptor.wait(pause));
+            py.check_signals()?;
+            place.descriptor.clear();
+        }
+    }
+
+    fn hang_up(&self) -> Result<Place<'_>> {
+        let descriptor = EventFd::new()?;
+        self.waiting.lock().push(Arc::clone(&descriptor));
+        Ok(Place { bell: self, descriptor })
+    }
+}
+
+/// A waiting call's place at a bell, given up when the call ends, however it ends.
+struct Place<'a> {
+    bell: &'a Bell,
+    descriptor: Arc<EventFd>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.bell.waiting.lock().retain(|other| !Arc::ptr_eq(other, &self.descriptor));
+    }
+}
+
+/// Calls something that may wait for a disk or for another thread: without the interpreter lock.
+pub fn released<T: Send>(
+    py: Python<'_>,
+    call: impl FnOnce() -> std::result::Result<T, Error> + Send,
+) -> Result<T> {
+    py.detach(|| guarded(call))
+}

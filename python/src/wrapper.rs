@@ -1,0 +1,430 @@
+//! `Wrapper`: the side next to the agent, driven over a WebSocket.
+
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use stayline::net::client::{Wrapper as Core, WrapperOptions};
+use stayline::wrapper::{Job, Outcome, SendOptions};
+use stayline::{Error, Settings as CoreSettings};
+
+use crate::error::{Failure, Result, guarded};
+use crate::json;
+use crate::log;
+use crate::process::Owned;
+use crate::settings::Settings;
+use crate::signals::{Hub, HubRef, Kills, Signals, python};
+use crate::text;
+use crate::time::{Moment, Seconds};
+use crate::values::Ended;
+use crate::wait::released;
+
+/// Sends an agent's events to a coordinator; reconnects, buffers and sends again by itself.
+///
+/// As a context manager it waits for its first connection (unless `retry_first`), and leaving it
+/// waits until everything sent is acknowledged; an exception closes it at once.
+#[pyclass(frozen, module = "stayline", weakref)]
+pub struct Wrapper {
+    url: String,
+    session_id: String,
+    execution_id: String,
+    settings: CoreSettings,
+    retry_first: bool,
+    hub: HubRef,
+}
+
+impl Wrapper {
+    /// How it ended, waiting for it.
+    fn ended(&self, py: Python<'_>, timeout: Option<Seconds>) -> Result<Ended> {
+        let hub = self.hub.get()?;
+        let timeout = timeout.unwrap_or_default().0;
+        let outcome = hub.changes.wait(py, timeout, None, || known_outcome(hub))?;
+        outcome.map(ended).ok_or_else(|| Error::Timeout.into())
+    }
+
+    /// Waits until nothing is left to be sent or acknowledged, or the wrapper is closed.
+    fn drain(&self, py: Python<'_>, timeout: Duration) -> Result<()> {
+        let hub = self.hub.get()?;
+        let empty = || {
+            let core = &hub.core;
+            let over = core.state().as_str() == "closed";
+            Ok((over || core.buffered() + core.unacknowledged() == 0).then_some(()))
+        };
+        hub.changes.wait(py, Some(timeout), None, empty)?;
+        Ok(())
+    }
+
+    fn send_text(
+        &self,
+        py: Python<'_>,
+        event_type: &str,
+        data: &str,
+        options: SendOptions,
+        timeout: Option<Duration>,
+    ) -> Result<()> {
+        let hub = self.hub.get()?;
+        let mut full = None;
+        let attempt = || match guarded(|| hub.core.try_send(event_type, data, options)) {
+            Err(Failure::Core(error @ Error::Full { .. })) => {
+                full = Some(error);
+                Ok(None)
+            }
+            other => other.map(Some),
+        };
+        match hub.changes.wait(py, timeout, None, attempt)? {
+            Some(()) => Ok(()),
+            None => Err(full.unwrap_or(Error::Timeout).into()),
+        }
+    }
+}
+
+#[pymethods]
+impl Wrapper {
+    #[new]
+    #[pyo3(signature = (url, *, session_id, execution_id, token = None, settings = None, retry_first = false))]
+    fn new(
+        py: Python<'_>,
+        url: String,
+        session_id: String,
+        execution_id: String,
+        token: Option<String>,
+        settings: Option<Settings>,
+        retry_first: bool,
+    ) -> Result<Wrapper> {
+        log::start(py)?;
+        let settings = settings.unwrap_or_default().core;
+        let options = WrapperOptions {
+            url: url.clone(),
+            session_id: session_id.clone(),
+            execution_id: execution_id.clone(),
+            token,
+            settings: settings.clone(),
+            retry_first,
+        };
+        let core = released(py, || Core::open(options))?;
+        let hub = Arc::new(Owned::new(Hub::new(core)));
+        Ok(Wrapper { url, session_id, execution_id, settings, retry_first, hub })
+    }
+
+    /// The server's base URL.
+    #[getter]
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The session it belongs to.
+    #[getter]
+    fn session_id(&self) -> &str {
+        &self.session_id
+    }
+
+    /// The execution it sends for.
+    #[getter]
+    fn execution_id(&self) -> &str {
+        &self.execution_id
+    }
+
+    /// `idle`, `connecting`, `connected`, `reconnecting` or `closed`.
+    #[getter]
+    fn state(&self) -> Result<&'static str> {
+        Ok(self.hub.get()?.core.state().as_str())
+    }
+
+    /// Events not yet written to a link.
+    #[getter]
+    fn buffered(&self) -> Result<u64> {
+        Ok(self.hub.get()?.core.buffered())
+    }
+
+    /// Events written and not yet acknowledged.
+    #[getter]
+    fn unacknowledged(&self) -> Result<u64> {
+        Ok(self.hub.get()?.core.unacknowledged())
+    }
+
+    /// Connection attempts so far.
+    #[getter]
+    fn attempts(&self) -> Result<u64> {
+        Ok(self.hub.get()?.core.attempts())
+    }
+
+    /// How often it came back after a disconnect.
+    #[getter]
+    fn reconnects(&self) -> Result<u64> {
+        Ok(self.hub.get()?.core.reconnects())
+    }
+
+    /// Waits for the connection. Raises `Disconnected` when the wrapper gave up, `Timeout`.
+    #[pyo3(signature = (timeout = None))]
+    fn wait_connected(&self, py: Python<'_>, timeout: Option<Seconds>) -> Result<()> {
+        let hub = self.hub.get()?;
+        let timeout = timeout.unwrap_or_default().0;
+        hub.changes.wait(py, timeout, None, || connected(hub))?.ok_or_else(|| Error::Timeout.into())
+    }
+
+    /// Sends an event; `data` is anything that JSON can say, `raw_data` JSON text as it is.
+    ///
+    /// Never loses silently (R40): what the coordinator would refuse raises `InvalidEvent`. When
+    /// the buffer is full and the policy is to wait, it waits up to `send_timeout_ms`, then
+    /// raises `Full`. A `droppable` event gives way first (R44).
+    #[pyo3(signature = (event_type, data = None, *, raw_data = None, droppable = false, timestamp = None))]
+    fn send(
+        &self,
+        py: Python<'_>,
+        event_type: &str,
+        data: Option<&Bound<'_, PyAny>>,
+        raw_data: Option<&str>,
+        droppable: bool,
+        timestamp: Option<Moment>,
+    ) -> Result<()> {
+        let options = options(droppable, timestamp);
+        let timeout = Duration::from_millis(self.settings.send_timeout_ms.unsigned_abs());
+        self.send_text(py, event_type, &payload(data, raw_data)?, options, Some(timeout))
+    }
+
+    /// The same without ever waiting: `Full` at once.
+    #[pyo3(signature = (event_type, data = None, *, raw_data = None, droppable = false, timestamp = None))]
+    fn try_send(
+        &self,
+        py: Python<'_>,
+        event_type: &str,
+        data: Option<&Bound<'_, PyAny>>,
+        raw_data: Option<&str>,
+        droppable: bool,
+        timestamp: Option<Moment>,
+    ) -> Result<()> {
+        let options = options(droppable, timestamp);
+        let data = payload(data, raw_data)?;
+        self.send_text(py, event_type, &data, options, Some(Duration::ZERO))
+    }
+
+    /// The run is complete: sends `complete`, drains, and returns how it ended once that is
+    /// known. `Timeout` when the time is over before; the ending is under way all the same.
+    #[pyo3(signature = (exit_code = 0, *, branch = None, timeout = None))]
+    fn complete(
+        &self,
+        py: Python<'_>,
+        exit_code: i64,
+        branch: Option<&str>,
+        timeout: Option<Seconds>,
+    ) -> Result<Ended> {
+        let hub = self.hub.get()?;
+        guarded(|| hub.core.complete(exit_code, branch))?;
+        self.ended(py, timeout)
+    }
+
+    /// The run failed: sends a fatal `error`, drains, and returns how it ended.
+    #[pyo3(signature = (error, *, timeout = None))]
+    fn fail(&self, py: Python<'_>, error: &str, timeout: Option<Seconds>) -> Result<Ended> {
+        let hub = self.hub.get()?;
+        guarded(|| hub.core.fail(error))?;
+        self.ended(py, timeout)
+    }
+
+    /// The run was stopped: sends `interrupted`, drains, and returns how it ended.
+    #[pyo3(signature = (reason = None, *, timeout = None))]
+    fn interrupted(
+        &self,
+        py: Python<'_>,
+        reason: Option<&str>,
+        timeout: Option<Seconds>,
+    ) -> Result<Ended> {
+        let hub = self.hub.get()?;
+        guarded(|| hub.core.interrupted(reason))?;
+        self.ended(py, timeout)
+    }
+
+    /// Waits for how the execution ended, whoever ends it. Raises `Disconnected` when the wrapper
+    /// gave up, `Superseded` when another one took over, `Timeout`.
+    #[pyo3(signature = (timeout = None))]
+    fn outcome(&self, py: Python<'_>, timeout: Option<Seconds>) -> Result<Ended> {
+        self.ended(py, timeout)
+    }
+
+    /// Looks without waiting: `True` when it is connected, and raises as `wait_connected` does.
+    /// When it is not connected yet `changes_fileno()` is made unreadable.
+    fn poll_connected(&self) -> Result<bool> {
+        let hub = self.hub.get()?;
+        Ok(hub.changes.take(|| connected(hub))?.is_some())
+    }
+
+    /// Looks without waiting: how it ended, `None` while it has not, and raises as `outcome`
+    /// does. When it has not ended `changes_fileno()` is made unreadable.
+    fn poll_outcome(&self) -> Result<Option<Ended>> {
+        let hub = self.hub.get()?;
+        Ok(hub.changes.take(|| known_outcome(hub))?.map(ended))
+    }
+
+    /// A descriptor for event loops: readable when `poll_connected`, `poll_outcome` or `try_send`
+    /// may have another answer.
+    fn changes_fileno(&self) -> Result<RawFd> {
+        self.hub.get()?.changes.fileno()
+    }
+
+    /// Begins a job for this execution (R49). Raises `JobConflict` while another one is active.
+    #[pyo3(signature = (*, agent_session = None, tasks = None, branch = None))]
+    fn start_job(
+        &self,
+        agent_session: Option<String>,
+        tasks: Option<Vec<String>>,
+        branch: Option<String>,
+    ) -> Result<()> {
+        let hub = self.hub.get()?;
+        let execution_id = self.execution_id.clone();
+        let tasks = tasks.unwrap_or_default();
+        guarded(|| hub.core.start_job(Job { execution_id, agent_session, tasks, branch }))
+    }
+
+    /// A prompt goes to the agent: returns the message id for it (R49, R50).
+    fn begin_turn(&self) -> Result<String> {
+        let hub = self.hub.get()?;
+        guarded(|| hub.core.begin_turn())
+    }
+
+    /// An event of the agent's own feed, in the `kilo` dialect.
+    #[pyo3(signature = (event_type, properties = None))]
+    fn agent_event(&self, event_type: &str, properties: Option<&Bound<'_, PyAny>>) -> Result<()> {
+        let hub = self.hub.get()?;
+        let properties = properties.map_or_else(|| Ok("{}".to_owned()), json::encode)?;
+        let properties = serde_json::from_str(&properties)
+            .map_err(|error| Error::invalid(format!("the properties are no JSON: {error}")))?;
+        guarded(|| hub.core.agent_event(event_type, &properties))
+    }
+
+    /// The run is idle: runs the tasks, completes, drains (R51). For hosts without a dialect.
+    fn idle(&self) -> Result<()> {
+        let hub = self.hub.get()?;
+        guarded(|| {
+            hub.core.idle();
+            Ok(())
+        })
+    }
+
+    /// A post-completion task that `RunTask` asked for has ended (R51).
+    #[pyo3(signature = (name, ok = true))]
+    fn task_done(&self, name: &str, ok: bool) -> Result<()> {
+        let hub = self.hub.get()?;
+        guarded(|| {
+            hub.core.task_done(name, ok);
+            Ok(())
+        })
+    }
+
+    /// The agent was stopped, as `Kill` asked for (R52).
+    fn aborted(&self) -> Result<()> {
+        let hub = self.hub.get()?;
+        guarded(|| {
+            hub.core.aborted();
+            Ok(())
+        })
+    }
+
+    /// What the host has to know, as it comes: `Kill`, `Reconnecting`, `Reconnected`, `Ended`,
+    /// `Replaced`, `Disconnected`, `RunTask`, `RestartFeed`, `Command`, `Drained`. Waits up to
+    /// `timeout` seconds for each; ends after the last one, or quietly when none came.
+    #[pyo3(signature = (timeout = None))]
+    fn signals(&self, timeout: Option<Seconds>) -> Result<Signals> {
+        self.hub.get()?;
+        Ok(Signals::new(Arc::clone(&self.hub), timeout.unwrap_or_default()))
+    }
+
+    /// The next signal without waiting; `None`: nothing now, and `fileno()` is made unreadable.
+    fn try_signal(&self, py: Python<'_>) -> Result<Option<Py<PyAny>>> {
+        self.hub.get()?.try_signal()?.map(|told| python(py, told)).transpose()
+    }
+
+    /// A descriptor for event loops: readable from a signal until a take finds nothing.
+    fn fileno(&self) -> Result<RawFd> {
+        self.hub.get()?.bell.fileno()
+    }
+
+    /// Calls `callback(kill)` on a Python thread of its own for each `Kill` from now on.
+    /// `signals` gives them all the same.
+    fn on_kill(&self, py: Python<'_>, callback: Bound<'_, PyAny>) -> Result<()> {
+        if !callback.is_callable() {
+            return Err(Error::invalid("on_kill takes something that can be called").into());
+        }
+        let kills = Py::new(py, Kills::new(&self.hub)?)?;
+        py.import("stayline._threads")?.call_method1("start_kills", (kills, callback))?;
+        Ok(())
+    }
+
+    /// Closes it and gives up what is unacknowledged; returns how many events that were (R42).
+    fn close(&self, py: Python<'_>) -> Result<u64> {
+        let hub = self.hub.get()?;
+        released(py, || Ok(hub.core.close()))
+    }
+
+    fn __enter__<'py>(slf: PyRef<'py, Self>, py: Python<'py>) -> Result<PyRef<'py, Self>> {
+        if !slf.retry_first {
+            // Bounded by the machine: the first connection fails fast (R48).
+            slf.wait_connected(py, None)?;
+        }
+        Ok(slf)
+    }
+
+    #[pyo3(signature = (kind, _error, _traceback))]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        kind: &Bound<'_, PyAny>,
+        _error: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) -> Result<()> {
+        if self.hub.peek().is_none() {
+            return Ok(());
+        }
+        if kind.is_none() {
+            self.drain(py, Duration::from_millis(self.settings.ack_timeout_ms.unsigned_abs()))?;
+        }
+        self.close(py).map(|_| ())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        let state = self.hub.peek().map_or("of another process", |hub| hub.core.state().as_str());
+        format!("<stayline.Wrapper of {}, {state}>", text::quoted(py, &self.execution_id))
+    }
+}
+
+fn connected(hub: &Hub) -> Result<Option<()>> {
+    if_known(guarded(|| hub.core.wait_connected(Some(Duration::ZERO))))
+}
+
+fn known_outcome(hub: &Hub) -> Result<Option<Outcome>> {
+    if_known(guarded(|| hub.core.outcome(Some(Duration::ZERO))))
+}
+
+/// A wait of no time that timed out: not yet.
+fn if_known<T>(looked: Result<T>) -> Result<Option<T>> {
+    match looked {
+        Err(Failure::Core(Error::Timeout)) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+fn options(droppable: bool, timestamp: Option<Moment>) -> SendOptions {
+    SendOptions { droppable, timestamp: timestamp.map(|moment| moment.0) }
+}
+
+/// The data of an event as JSON text.
+pub fn payload(data: Option<&Bound<'_, PyAny>>, raw_data: Option<&str>) -> Result<String> {
+    match (data, raw_data) {
+        (Some(_), Some(_)) => Err(Error::invalid("give data or raw_data, not both").into()),
+        (None, None) => Ok("{}".to_owned()),
+        (None, Some(raw)) => Ok(raw.to_owned()),
+        (Some(data), None) => json::encode(data),
+    }
+}
+
+fn ended(outcome: Outcome) -> Ended {
+    match outcome {
+        Outcome::Done { status, error, unacknowledged } => Ended {
+            status: status.map(|status| status.as_str().to_owned()),
+            error: error.map(|error| error.to_string()),
+            unacknowledged,
+        },
+        // Everything was sent and nobody said how it ended; the other outcomes are errors.
+        _ => Ended { status: None, error: None, unacknowledged: 0 },
+    }
+}

@@ -1,0 +1,37 @@
+"""What importing does, and does not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import stayline
+
+
+@pytest.mark.parametrize(
+    "absent", ["asyncio", "logging", "threading", "json", "typing", "stayline.cli", "stayline.aio"]
+)
+def test_importing_brings_little_with_it(absent: str) -> None:
+    ended = subprocess.run(
+        [
+            sys.executable,
+            "-S",
+            "-c",
+            f"import sys; sys.path[:0] = {sys.path!r}; import stayline; "
+            f"sys.exit({absent!r} in sys.modules)",
+        ],
+        timeout=60,
+    )
+    assert ended.returncode == 0
+
+
+def test_all_names_are_there_and_sorted() -> None:
+    assert all(hasattr(stayline, name) for name in stayline.__all__)
+    assert stayline.__all__ == sorted(stayline.__all__, key=lambda name: (name[:2] == "__", name))
+    assert stayline.__version__
+    for name in stayline.__all__:
+        value = getattr(stayline, name)
+        if isinstance(value, type):
+            assert value.__module__ == "stayline", name
+            assert value.__doc__, name
