@@ -1,7 +1,7 @@
 //! Every bound and every delay has a name here, with its unit last, and the relations between
 //! them are checked in one place (R24).
 //!
-//! The table in [`settings!`] is the source for all languages: [`Settings::set`] and
+//! The table in `settings!` is the source for all languages: [`Settings::set`] and
 //! [`Settings::get`] take the names that Python, C and the documentation use.
 
 use std::collections::BTreeSet;

@@ -17,6 +17,7 @@ mod event;
 mod execution;
 mod home;
 mod json;
+mod jsonl;
 mod launch;
 mod lease;
 mod link;
@@ -42,6 +43,7 @@ use pyo3::prelude::*;
 fn _internal(module: &Bound<'_, PyModule>) -> PyResult<()> {
     process::register(module)?;
     error::register(module)?;
+    jsonl::register(module)?;
     log::register(module)?;
     values::register(module)?;
     module.add_class::<authorize::Questions>()?;

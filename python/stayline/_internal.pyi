@@ -1003,6 +1003,10 @@ class SansioWrapper:
     @property
     def outcome(self) -> Ended | Drained | Replaced | Disconnected | Closed | None: ...
 
+# --- for stayline.cli ---------------------------------------------------------------------------
+
+def _line_to_events(line: bytes, settings: Settings) -> list[tuple[str, str]]: ...
+
 # --- for stayline._threads ----------------------------------------------------------------------
 
 @final

@@ -6,11 +6,10 @@
 
 use std::sync::Arc;
 
-use super::clock::LOST_AFTER_MS;
 use super::engine::{Engine, RETRY_MS};
 use super::shared::Shared;
 use crate::Error;
-use crate::session::Command;
+use crate::session::{Command, Session};
 use crate::settings::Millis;
 use crate::store::Batch;
 
@@ -36,8 +35,7 @@ impl DueCache {
         earlier_wakes: &[Option<Millis>],
         now: Millis,
     ) {
-        let holds_smallest =
-            |smallest: Millis| earlier_wakes.iter().any(|earlier| *earlier == Some(smallest));
+        let holds_smallest = |smallest: Millis| earlier_wakes.contains(&Some(smallest));
         if self.stored_wake.flatten().is_some_and(holds_smallest) {
             self.stored_wake = None;
         }
@@ -62,9 +60,44 @@ impl DueCache {
     pub(super) fn forget_notifications(&mut self) {
         self.notification = None;
     }
+
+    /// What sessions hold may not be what was remembered.
+    pub(super) fn forget_sessions(&mut self) {
+        self.stored_wake = None;
+        self.oldest_event = None;
+    }
 }
 
 impl Engine {
+    /// Keeps the deadline of a live session (R18).
+    pub(super) fn set_deadline(&mut self, session_id: &Arc<str>, session: Option<&Session>) {
+        let next = session.filter(|session| session.is_live()).and_then(Session::next_deadline);
+        let next = next.map(|(at, _)| at);
+        let earlier = self.deadline_of.get(session_id).copied();
+        if earlier == next {
+            return;
+        }
+        if let Some(earlier) = earlier {
+            self.deadlines.remove(&(earlier, session_id.clone()));
+            self.deadline_of.remove(session_id);
+        }
+        if let Some(next) = next {
+            self.deadlines.insert((next, session_id.clone()));
+            self.deadline_of.insert(session_id.clone(), next);
+        }
+    }
+
+    /// Moves a live session's deadline, only here in memory; whether there is one.
+    fn postpone_deadline(&mut self, session_id: &Arc<str>, now: Millis, until: Millis) -> bool {
+        let Some(at) = self.deadline_of.get(session_id).copied() else { return false };
+        if at <= now {
+            self.deadlines.remove(&(at, session_id.clone()));
+            self.deadlines.insert((until, session_id.clone()));
+            self.deadline_of.insert(session_id.clone(), until);
+        }
+        true
+    }
+
     /// The next wake-up: the minimum of all pending deadlines (R18).
     pub(super) fn next_deadline(&mut self, now: Millis) -> Result<Option<Millis>, Error> {
         let live = self.deadlines.first().map(|(at, _)| *at);
@@ -72,7 +105,7 @@ impl Engine {
         let pruning = self.next_pruning()?;
         let notification = self.next_notification_at(now)?;
         let next = [live, stored, pruning, notification].into_iter().flatten().min();
-        let retry = self.retry_at.filter(|_| self.has_unkept_closes());
+        let retry = self.retry_at.filter(|_| self.has_to_retry());
         let next = [next, retry].into_iter().flatten().min();
         // While the store fails, what is due waits for the next try.
         Ok(next.map(|at| self.retry_at.map_or(at, |retry_at| at.max(retry_at))))
@@ -94,7 +127,8 @@ impl Engine {
 
     fn handle_all_due(&mut self, shared: &Shared, now: Millis) -> Result<(), Error> {
         self.store()?;
-        self.give_back_failing_time(shared, now);
+        self.resolve(shared)?;
+        self.give_back_lost_time(shared, now);
         self.retell_closes(shared);
         while self.next_deadline(now)?.is_some_and(|at| at <= now) {
             let mut due: Vec<Arc<str>> = self
@@ -106,6 +140,8 @@ impl Engine {
                 .collect();
             if self.stored_wake()?.is_some_and(|at| at <= now) {
                 let stored = self.store()?.due_sessions(now, DUE_AT_ONCE)?;
+                // Asked again in the next round, whatever becomes of these.
+                self.cache.forget_sessions();
                 due.extend(stored.into_iter().filter(|id| !due.contains(id)).collect::<Vec<_>>());
             }
             let ticks = due.iter().map(|session_id| (session_id.clone(), vec![Command::Tick]));
@@ -134,21 +170,25 @@ impl Engine {
         }
     }
 
-    /// Time in which no commit succeeded counts as lost (R18b), before anything is failed for it.
-    fn give_back_failing_time(&mut self, shared: &Shared, now: Millis) {
-        let Some(since) = self.failing_since else { return };
-        let lost_ms = now - since;
-        if lost_ms > LOST_AFTER_MS {
-            if self.tell_resumed(shared, lost_ms) {
-                self.failing_since = None;
-            }
+    /// Lost time is given back before anything is failed for it (R18b), and so is the time in which
+    /// no commit succeeded. As long as the store fails it stays owed.
+    fn give_back_lost_time(&mut self, shared: &Shared, now: Millis) {
+        let lost_ms = self.owed_ms + self.failing_ms();
+        if lost_ms == 0 {
+            return;
+        }
+        let told = self.tell_resumed(shared, lost_ms);
+        if told || self.retry_at.is_none_or(|retry_at| retry_at <= now) {
+            self.owed_ms = 0;
+            self.failing = None;
         }
     }
 
     /// Time was lost: everybody live gets it back before anything that is due is handled.
     pub(super) fn resumed(&mut self, shared: &Shared, lost_ms: Millis) {
         tracing::warn!(lost_ms, "the coordinator was away; liveness deadlines are moved");
-        self.tell_resumed(shared, lost_ms);
+        self.owed_ms += lost_ms;
+        self.give_back_lost_time(shared, shared.time.now());
     }
 
     fn tell_resumed(&mut self, shared: &Shared, lost_ms: Millis) -> bool {

@@ -3,27 +3,25 @@
 //! acknowledgements and records let out.
 //!
 //! When a commit fails, the working copies are dropped and nothing has happened: callers get
-//! `StoreError`, acknowledged links with a frame in the step are closed with 1011. When it is not
-//! known whether it was kept, the store is opened anew and asked. When the store refuses the data
-//! of one session, only that session's requests are done again, one by one, so that one poison
+//! `StoreError`, acknowledged links with a frame in the step are closed with 1011. What is done
+//! when it is not known whether it was kept is in `outcome`. When the store refuses the data of
+//! one session, only that session's requests are done again, one by one, so that one poison
 //! row costs one row. That a link is gone is never undone: it is told again until it is kept.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::clock::LOST_AFTER_MS;
 use super::entry::Entry;
 use super::ids;
 use super::link::Output;
+use super::outcome::{Outcome, Unresolved};
 use super::record::Record;
 use super::shared::{Answer, Request, Shared, Work, unknown_session};
 use super::working::Working;
 use crate::protocol::{BadFrame, RejectCode, close, outgoing};
 use crate::session::{Command, Effect, Session};
 use crate::settings::Millis;
-use crate::store::{
-    Batch, CommitError, FaultKind, NotificationChange, ReadOnlyStore, Reader, SessionFault, Store,
-};
+use crate::store::{Batch, FaultKind, ReadOnlyStore, Reader, Store};
 use crate::{Error, Settings};
 
 /// A step that failed is tried again after this long (R27).
@@ -40,25 +38,21 @@ pub(super) struct Engine {
     pub(super) retention_ms: Millis,
     /// When the driver looks by itself.
     driver_looks_at: Millis,
-    next_commit_id: u64,
+    pub(super) next_commit_id: u64,
     /// Deadlines of the sessions that are live (R18).
     pub(super) deadlines: BTreeSet<(Millis, Arc<str>)>,
-    deadline_of: HashMap<Arc<str>, Millis>,
+    pub(super) deadline_of: HashMap<Arc<str>, Millis>,
     pub(super) cache: super::due::DueCache,
     /// Link closes that are not kept yet.
     unkept_closes: Vec<Work>,
     /// Nothing that is due is handled before this moment, since the store fails.
     pub(super) retry_at: Option<Millis>,
-    /// Since when no commit succeeds (R18b).
-    pub(super) failing_since: Option<Millis>,
+    /// When the first and the last commit failed since one succeeded (R18b).
+    pub(super) failing: Option<(Millis, Millis)>,
     /// A commit whose outcome could not be found out yet.
-    unresolved: Option<u64>,
-}
-
-/// How a commit went, for everybody in it.
-enum Outcome {
-    Kept(Vec<SessionFault>),
-    Failed(Error),
+    pub(super) unresolved: Option<Unresolved>,
+    /// Lost time that is still to be given back (R18b).
+    pub(super) owed_ms: Millis,
 }
 
 impl Engine {
@@ -82,8 +76,9 @@ impl Engine {
             cache: super::due::DueCache::default(),
             unkept_closes: Vec::new(),
             retry_at: None,
-            failing_since: None,
+            failing: None,
             unresolved: None,
+            owed_ms: 0,
         }
     }
 
@@ -113,6 +108,10 @@ impl Engine {
         }
     }
 
+    pub(super) fn driver_looks_at(&self) -> Millis {
+        self.driver_looks_at
+    }
+
     /// The driver sleeps until `at` unless something comes sooner.
     pub(super) fn driver_sleeps_until(&mut self, at: Millis) {
         self.driver_looks_at = at;
@@ -121,7 +120,7 @@ impl Engine {
     /// Wakes the driver when something is due before it looks by itself.
     fn wake_driver_if_sooner(&self, shared: &Shared) {
         let live = self.deadlines.first().map(|(at, _)| *at);
-        let retry = self.retry_at.filter(|_| self.has_unkept_closes());
+        let retry = self.retry_at.filter(|_| self.has_to_retry());
         let soonest = [live, self.cache.smallest(), retry].into_iter().flatten().min();
         if soonest.is_some_and(|at| at < self.driver_looks_at) {
             shared.wake_driver();
@@ -136,10 +135,6 @@ impl Engine {
         for request in requests {
             match &request.work {
                 Work::Notification(_) => notifications.push(request),
-                // What is behind a failed frame on its link is ignored (R45d).
-                Work::Session { link: Some((link, _)), .. } if link.is_broken() => {
-                    request.finish(shared, Err(Error::Closed));
-                }
                 Work::Session { session_id, .. } => {
                     let at = *index.entry(session_id.clone()).or_insert_with(|| {
                         by_session.push((session_id.clone(), Vec::new()));
@@ -190,7 +185,7 @@ impl Engine {
         attempt: usize,
     ) -> bool {
         let now = shared.time.now();
-        if let Err(error) = self.resolve() {
+        if let Err(error) = self.resolve(shared) {
             self.fail_all(shared, by_session.into_iter().flat_map(|(_, r)| r).collect(), &error);
             return false;
         }
@@ -199,7 +194,11 @@ impl Engine {
             match self.working(shared, &session_id) {
                 Ok(mut working) => {
                     for request in requests {
-                        self.apply(shared, &mut working, request, now);
+                        if request.is_cut_off() {
+                            request.finish(shared, Err(Error::Closed));
+                        } else {
+                            self.apply(shared, &mut working, request, now);
+                        }
                     }
                     steps.push(working);
                 }
@@ -288,125 +287,6 @@ impl Engine {
             }
         }
         kept
-    }
-
-    /// Writes a batch and finds out how that went.
-    fn commit(
-        &mut self,
-        shared: &Shared,
-        batch: &Batch,
-        earlier_wakes: &[Option<Millis>],
-        now: Millis,
-    ) -> Outcome {
-        self.next_commit_id += 1;
-        let store = match self.store() {
-            Ok(store) => store,
-            Err(error) => return Outcome::Failed(error),
-        };
-        let outcome = match store.commit(batch) {
-            Ok(faults) => Outcome::Kept(faults),
-            Err(CommitError::Lost(detail)) => Outcome::Failed(Error::StoreError { detail }),
-            Err(CommitError::Unknown(detail)) => {
-                tracing::warn!("a commit may or may not have been kept: {detail}");
-                self.unresolved = Some(batch.commit_id);
-                match self.ask().and_then(|kept| Ok((kept, self.missing_parts(kept, batch)?))) {
-                    Ok((true, missing)) => Outcome::Kept(missing),
-                    Ok((false, _)) => Outcome::Failed(Error::StoreError { detail }),
-                    Err(_) => Outcome::Failed(Error::StoreUnknown { detail }),
-                }
-            }
-        };
-        match &outcome {
-            Outcome::Kept(_) => self.succeeded(shared, batch, earlier_wakes, now),
-            Outcome::Failed(error) => {
-                tracing::error!("{error}");
-                self.failing_since.get_or_insert(now);
-                self.retry_at = Some(now + RETRY_MS);
-            }
-        }
-        outcome
-    }
-
-    fn succeeded(
-        &mut self,
-        shared: &Shared,
-        batch: &Batch,
-        earlier_wakes: &[Option<Millis>],
-        now: Millis,
-    ) {
-        self.retry_at = None;
-        // What was longer is given back before the next deadline is handled (R18b).
-        if self.failing_since.is_some_and(|since| now - since <= LOST_AFTER_MS) {
-            self.failing_since = None;
-        }
-        self.cache.committed(batch, earlier_wakes, now);
-        let enqueues =
-            |change: &NotificationChange| matches!(change, NotificationChange::Enqueue(_));
-        if batch.notifications.iter().any(enqueues) {
-            self.cache.forget_notifications();
-            shared.notified.notify();
-        }
-    }
-
-    /// Whether the unresolved commit was kept.
-    fn ask(&mut self) -> Result<bool, Error> {
-        let Some(commit_id) = self.unresolved else { return Ok(false) };
-        let store = self.store()?;
-        store.reopen()?;
-        let kept = store.was_committed(commit_id)?;
-        self.unresolved = None;
-        Ok(kept)
-    }
-
-    /// The sessions of a commit that was kept without them: which had been refused was lost with
-    /// the answer, so their versions tell.
-    fn missing_parts(&mut self, kept: bool, batch: &Batch) -> Result<Vec<SessionFault>, Error> {
-        let mut missing = Vec::new();
-        for changes in batch.sessions.iter().filter(|_| kept) {
-            let stored = self.store()?.load(&changes.session_id)?;
-            let wanted = changes.record.as_ref().map(|record| record.version);
-            if stored.map(|stored| stored.record.version) != wanted {
-                let session_id = changes.session_id.clone();
-                missing.push(SessionFault { session_id, kind: FaultKind::Conflict });
-            }
-        }
-        Ok(missing)
-    }
-
-    /// Before anything else, an earlier commit's outcome must be known. When it was kept after
-    /// all, what is in memory is behind the store, and is loaded anew.
-    fn resolve(&mut self) -> Result<(), Error> {
-        if self.unresolved.is_none() {
-            return Ok(());
-        }
-        let unknown = |error: Error| Error::StoreError {
-            detail: format!("an earlier commit is not resolved yet: {error}"),
-        };
-        if self.ask().map_err(unknown)? {
-            // Versions tell: the sessions of that commit conflict at their next step and are
-            // loaded again.
-            tracing::warn!("the commit of unknown outcome had been kept");
-        }
-        Ok(())
-    }
-
-    pub(super) fn commit_notification(
-        &mut self,
-        shared: &Shared,
-        change: NotificationChange,
-    ) -> Result<(), Error> {
-        self.resolve()?;
-        let now = shared.time.now();
-        let batch = Batch {
-            commit_id: self.next_commit_id,
-            time: now,
-            sessions: Vec::new(),
-            notifications: vec![change],
-        };
-        match self.commit(shared, &batch, &[], now) {
-            Outcome::Kept(_) => Ok(()),
-            Outcome::Failed(error) => Err(error),
-        }
     }
 
     pub(super) fn forget_notification_deadline(&mut self) {
@@ -533,39 +413,6 @@ impl Engine {
         }
     }
 
-    fn set_deadline(&mut self, session_id: &Arc<str>, session: Option<&Session>) {
-        let next = session.filter(|session| session.is_live()).and_then(Session::next_deadline);
-        let next = next.map(|(at, _)| at);
-        let earlier = self.deadline_of.get(session_id).copied();
-        if earlier == next {
-            return;
-        }
-        if let Some(earlier) = earlier {
-            self.deadlines.remove(&(earlier, session_id.clone()));
-            self.deadline_of.remove(session_id);
-        }
-        if let Some(next) = next {
-            self.deadlines.insert((next, session_id.clone()));
-            self.deadline_of.insert(session_id.clone(), next);
-        }
-    }
-
-    /// Moves a live session's deadline, only here in memory; whether there is one.
-    pub(super) fn postpone_deadline(
-        &mut self,
-        session_id: &Arc<str>,
-        now: Millis,
-        until: Millis,
-    ) -> bool {
-        let Some(at) = self.deadline_of.get(session_id).copied() else { return false };
-        if at <= now {
-            self.deadlines.remove(&(at, session_id.clone()));
-            self.deadlines.insert((until, session_id.clone()));
-            self.deadline_of.insert(session_id.clone(), until);
-        }
-        true
-    }
-
     /// Nothing of the step was kept.
     fn fail_all(&mut self, shared: &Shared, requests: Vec<Request>, error: &Error) {
         for request in requests {
@@ -630,8 +477,9 @@ impl Engine {
         self.commit_sessions(shared, by_session, 0);
     }
 
-    pub(super) fn has_unkept_closes(&self) -> bool {
-        !self.unkept_closes.is_empty()
+    /// Whether something waits for the store to work again.
+    pub(super) fn has_to_retry(&self) -> bool {
+        !self.unkept_closes.is_empty() || self.unresolved.is_some() || self.owed_ms > 0
     }
 
     /// The session in memory; loaded if it is only stored, `None` if it is not known.

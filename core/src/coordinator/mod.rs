@@ -24,7 +24,8 @@
 //! # Ok::<(), stayline::Error>(())
 //! ```
 //!
-//! Where things are: `shared` (the queue and who leads), `engine` (the commit loop), `working`
+//! Where things are: `shared` (the queue and who leads), `engine` (the commit loop), `outcome` (how a
+//! commit went), `working`
 //! (one session during one step), `due` (deadlines), `entry` and `record` (what readers share),
 //! `subscription`, `link`, `session` (the handle), `notifications`, `clock`, `ticket`, `ids`.
 
@@ -35,6 +36,7 @@ mod entry;
 mod ids;
 mod link;
 mod notifications;
+mod outcome;
 mod record;
 mod session;
 mod shared;

@@ -144,7 +144,7 @@ impl Ring {
     }
 
     /// The records from a position on (or from the first that is left), with their positions.
-    pub(super) fn from_position(&self, position: u64) -> impl Iterator<Item = (u64, &Arc<Record>)> {
+    pub(super) fn starting_at(&self, position: u64) -> impl Iterator<Item = (u64, &Arc<Record>)> {
         let skip = position.saturating_sub(self.first_position);
         let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(self.records.len());
         let first = self.first_position + skip as u64;
@@ -179,7 +179,7 @@ mod tests {
         assert!(ring.covers(10));
         ring.push(record(13, RING_BYTES - 250));
         assert!(!ring.covers(10) && ring.covers(12));
-        let left: Vec<_> = ring.from_position(0).map(|(at, record)| (at, record.id)).collect();
+        let left: Vec<_> = ring.starting_at(0).map(|(at, record)| (at, record.id)).collect();
         assert_eq!(left, [(2, 13)]);
         ring.push(record(0, 1));
         ring.clear(13);

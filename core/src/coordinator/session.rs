@@ -180,7 +180,7 @@ impl Session {
             Command::Attach { link: state.id, execution_id: execution_id.clone(), proof, mode };
         if let Err(error) = self.apply(command) {
             self.shared.forget_link(state.id);
-            let is_final = error != Error::Superseded || !self.is_current(&producer);
+            let is_final = error != Error::Superseded || !self.is_current(&execution_id, &producer);
             return Err(AttachRefusal { error, is_final });
         }
         Ok(Link::new(self.shared.clone(), self.id.clone(), execution_id, state))
@@ -438,12 +438,12 @@ impl Session {
         Ok(LinkMode::Acknowledged { producer: self.checked("producer", producer)?, attempt })
     }
 
-    /// Whether the active execution's current producer is this one.
-    fn is_current(&self, producer: &Option<Arc<str>>) -> bool {
-        let Some(entry) = self.shared.entry(&self.id) else { return false };
-        let session = entry.committed();
-        let current = session.active().and_then(|active| active.producer.as_ref());
-        current.map(|current| &current.id) == producer.as_ref()
+    /// Whether a newer link of the same wrapper is there (R45a).
+    fn is_current(&self, execution_id: &str, producer: &Option<Arc<str>>) -> bool {
+        let (Some(entry), Some(producer)) = (self.shared.entry(&self.id), producer) else {
+            return false;
+        };
+        entry.committed().is_current_producer(execution_id, producer)
     }
 }
 

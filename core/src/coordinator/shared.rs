@@ -55,6 +55,11 @@ impl Request {
         Request { work: Work::Session { session_id, command, link: None }, slot: None }
     }
 
+    /// Whether it is behind a failed frame on its link: then it is ignored (R45d).
+    pub(super) fn is_cut_off(&self) -> bool {
+        matches!(&self.work, Work::Session { link: Some((link, _)), .. } if link.is_broken())
+    }
+
     /// Answers whoever waits, and takes the request off the books.
     pub(super) fn finish(&self, shared: &Shared, result: Result<Answer, Error>) {
         if let Work::Session { link: Some((link, bytes)), .. } = &self.work {
@@ -107,6 +112,8 @@ struct Queue {
     driver_leads: bool,
     /// The driver shall look at the deadlines again.
     driver_looks: bool,
+    /// The driver has ended: nothing can be handed on to it any more.
+    driver_ended: bool,
 }
 
 pub(super) struct Shared {
@@ -274,12 +281,9 @@ impl Shared {
             }
             return Err(error);
         }
-        if self.push(requests.into_iter()) {
-            if self.is_immediate || !self.is_driven {
-                self.lead();
-            } else {
-                self.let_driver_lead();
-            }
+        let leads = self.push(requests.into_iter());
+        if leads && (self.is_immediate || !self.is_driven || !self.let_driver_lead()) {
+            self.lead();
         }
         Ok(())
     }
@@ -291,9 +295,15 @@ impl Shared {
         !std::mem::replace(&mut queue.is_led, true)
     }
 
-    fn let_driver_lead(&self) {
-        self.queue.lock().driver_leads = true;
+    /// Hands the lead on; whether there is a driver to take it.
+    fn let_driver_lead(&self) -> bool {
+        let mut queue = self.queue.lock();
+        if queue.driver_ended {
+            return false;
+        }
+        queue.driver_leads = true;
         self.driver.notify_one();
+        true
     }
 
     /// Takes requests and commits, until there are none; hands on to the driver, where there is
@@ -316,7 +326,7 @@ impl Shared {
             queue.is_led = false;
             return None;
         }
-        if hand_on {
+        if hand_on && !queue.driver_ended {
             queue.driver_leads = true;
             self.driver.notify_one();
             return None;
@@ -359,16 +369,20 @@ impl Shared {
         engine.resumed(self, lost_ms);
     }
 
+    /// Takes what has arrived, and not what arrives meanwhile: under steady writing that would
+    /// never end.
     fn drain(&self, engine: &mut Engine) {
-        loop {
+        let mut left = self.queue.lock().requests.len();
+        while left > 0 {
             let requests: Vec<Request> = {
                 let mut queue = self.queue.lock();
-                let count = queue.requests.len().min(BATCH_REQUESTS);
+                let count = queue.requests.len().min(BATCH_REQUESTS).min(left);
                 queue.requests.drain(..count).collect()
             };
             if requests.is_empty() {
                 return;
             }
+            left -= requests.len();
             self.guarded(engine, requests);
         }
     }
@@ -383,6 +397,8 @@ impl Shared {
     pub(super) fn drive(&self) {
         const TICK: Duration = Duration::from_secs(1);
         while self.check_open().is_ok() {
+            // What changes from here on is looked at again.
+            self.queue.lock().driver_looks = false;
             if let Some(lost_ms) = self.time.tick() {
                 self.resumed(lost_ms);
             }
@@ -390,7 +406,7 @@ impl Shared {
             let sleep = self.driver_sleep(TICK);
             let leads = {
                 let mut queue = self.queue.lock();
-                let has_work = queue.driver_leads || std::mem::take(&mut queue.driver_looks);
+                let has_work = queue.driver_leads || queue.driver_looks;
                 if !has_work && self.check_open().is_ok() && !sleep.is_zero() {
                     self.driver.wait_for(&mut queue, sleep);
                 }
@@ -399,6 +415,14 @@ impl Shared {
             if leads {
                 self.lead_as_driver();
             }
+        }
+        let leads = {
+            let mut queue = self.queue.lock();
+            queue.driver_ended = true;
+            std::mem::take(&mut queue.driver_leads)
+        };
+        if leads {
+            self.lead();
         }
     }
 
@@ -414,11 +438,20 @@ impl Shared {
         tick.min(Duration::from_millis(u64::try_from(next - now).unwrap_or(0)))
     }
 
+    /// Leads until there is nothing left, or until the deadlines have to be looked at (R18): those
+    /// who send as fast as they can do not hold up what is due.
     fn lead_as_driver(&self) {
         loop {
             let mut engine = self.engine.lock();
             let Some(requests) = self.take(false) else { return };
             self.guarded(&mut engine, requests);
+            let is_time = engine.driver_looks_at() <= self.time.now();
+            drop(engine);
+            let mut queue = self.queue.lock();
+            if is_time || queue.driver_looks {
+                queue.driver_leads = true;
+                return;
+            }
         }
     }
 

@@ -76,7 +76,7 @@ impl Subscription {
     ) -> Result<Subscription, Error> {
         let signal = Arc::new(Signal::default());
         let until: Option<Arc<str>> = options.until.as_deref().map(Arc::from);
-        let (entry, live_from) = {
+        let (entry, session, live_from) = {
             // Under the engine's lock no commit falls between the look at the log and the ring.
             let mut engine = shared.lock_engine();
             let entry = engine
@@ -92,9 +92,9 @@ impl Subscription {
             let weak: Weak<Signal> = Arc::downgrade(&signal);
             entry.add_waker(weak);
             let live_from = entry.with_ring(|ring, _| ring.end_position());
-            (entry, live_from)
+            let session = entry.committed();
+            (entry, session, live_from)
         };
-        let session = entry.committed();
         let last = session.record().last_event_id;
         let mut subscription = Subscription {
             shared,
@@ -198,7 +198,7 @@ impl Subscription {
                 return None;
             }
             let (mut bytes, mut moved) = (0, false);
-            for (position, record) in ring.from_position(self.position) {
+            for (position, record) in ring.starting_at(self.position) {
                 let is_live = position >= self.live_from;
                 if bytes > ROUND_BYTES || (is_live && self.replay_to.is_some()) {
                     break;

@@ -41,6 +41,10 @@ impl Session {
         if record.own_ending || !known || !in_time {
             return refused;
         }
+        // R45a: an attempt that was overtaken on its way must not throw out the newer one.
+        if self.late_attempt(&record.id, &producer).is_some_and(|current| attempt < current) {
+            return Err(Error::Superseded);
+        }
         self.replace_side_links(&record.id, out);
         let is_first = record.producer.is_none();
         let last_number = adopt_producer(&mut record, &producer);
@@ -204,6 +208,26 @@ impl Session {
             self.side_links.remove(0);
         }
         self.side_links.push(side);
+    }
+
+    /// The attempt number of a producer's late link, if it has one.
+    fn late_attempt(&self, execution_id: &str, producer: &str) -> Option<u64> {
+        let late = self.side_links.iter().filter(|side| {
+            *side.execution_id == *execution_id && matches!(side.kind, SideKind::Late { .. })
+        });
+        let mut numbers = late.filter_map(|side| side.link.acknowledged.as_ref());
+        numbers.find(|link| *link.producer == *producer).map(|link| link.attempt)
+    }
+
+    /// Whether a producer's link is the one that counts: the active execution's current producer,
+    /// or the one of a late link (R45a).
+    pub fn is_current_producer(&self, execution_id: &str, producer: &str) -> bool {
+        match self.active() {
+            Some(active) if *active.id == *execution_id => {
+                active.producer.as_ref().is_some_and(|current| *current.id == *producer)
+            }
+            _ => self.late_attempt(execution_id, producer).is_some(),
+        }
     }
 
     fn replace_side_links(&mut self, execution_id: &Arc<str>, out: &mut Transition) {

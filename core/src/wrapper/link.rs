@@ -180,7 +180,7 @@ impl Wrapper {
             self.tell(Told::Reconnected);
         }
         self.keep_alive(now);
-        self.outbox.begin_link(again);
+        self.outbox.begin_link(again, now);
         self.flush(now);
         if self.run.kilo.feed_in_use && !self.is_over() {
             self.watch_feed(now);
@@ -235,7 +235,7 @@ impl Wrapper {
     /// The attempt failed or the link broke (R41). A first connection fails fast (R48).
     fn lose_link(&mut self, why: &str, now: Millis) {
         if self.connection.is_connected() {
-            self.outbox.link_broke(now);
+            self.outbox.link_broke();
         }
         if self.connection.is_first() && !self.course.retries_first {
             let reason = format!("ingest websocket could not be opened ({why})");

@@ -46,6 +46,8 @@ pub(super) struct Entry {
     pub(super) lifecycle: bool,
     /// `heartbeat` and `pong` carry no number (R45b).
     takes_number: bool,
+    /// How many events it says were lost, if it is a marker: they must not be lost with it.
+    tells_lost: u64,
 }
 
 impl Entry {
@@ -57,7 +59,7 @@ impl Entry {
             format_timestamp(timestamp),
         );
         let takes_number = !matches!(event_type, "heartbeat" | "pong");
-        Entry { body, droppable: false, lifecycle: false, takes_number }
+        Entry { body, droppable: false, lifecycle: false, takes_number, tells_lost: 0 }
     }
 
     /// Marks it as giving way first.
@@ -124,6 +126,8 @@ pub(super) struct Outbox {
     breaks: (u64, u32),
     /// The present link carries the first unacknowledged event alone (R45d).
     alone: bool,
+    /// The number of the event that broke the link on which it was sent alone.
+    undeliverable: Option<u64>,
     /// The size of the event that was last refused with `Full`.
     pub(super) refused_bytes: u64,
 }
@@ -146,6 +150,7 @@ impl Outbox {
             marker_owed: false,
             breaks: (0, 0),
             alone: false,
+            undeliverable: None,
             refused_bytes: 0,
         }
     }
@@ -235,36 +240,49 @@ impl Outbox {
         self.carried = 0;
         self.lost += lost;
         self.breaks = (0, 0);
+        self.undeliverable = None;
         self.alone = false;
     }
 
-    /// A link is up: everything held goes out on it. `again` is false for the first one.
-    pub(super) fn begin_link(&mut self, again: bool) {
+    /// A link is up: everything held goes out on it. `again` is false for the first one. An event
+    /// that broke the link even when it was sent alone is replaced now, not before: only now it
+    /// is certain that it was not stored after all (R45d).
+    pub(super) fn begin_link(&mut self, again: bool, now: Millis) {
         self.carried = 0;
         self.marker_owed = self.mode == Mode::Basic && again && !self.buffered.is_empty();
-        self.alone = self.breaks == (self.acknowledged + 1, BREAKS_BEFORE_ALONE);
+        let first = self.acknowledged + 1;
+        if self.undeliverable.take() == Some(first) {
+            self.replace_first(now);
+        }
+        self.alone = self.breaks == (first, BREAKS_BEFORE_ALONE);
+    }
+
+    fn replace_first(&mut self, now: Millis) {
+        let Some(first) = self.numbered.front_mut() else {
+            return;
+        };
+        let bytes = first.bytes();
+        let data = json!({"code": "undeliverable", "bytes": bytes}).to_string();
+        self.lost += first.tells_lost;
+        *first = Entry::new("rejected", now, &data);
+        self.bytes = self.bytes - bytes + first.bytes();
     }
 
     /// A link that was up broke (R45d).
-    pub(super) fn link_broke(&mut self, now: Millis) {
+    pub(super) fn link_broke(&mut self) {
         self.carried = 0;
-        let Some(first) = self.numbered.front_mut() else {
+        let first = self.acknowledged + 1;
+        if self.numbered.is_empty() {
             self.breaks = (0, 0);
-            return;
-        };
-        let number = self.acknowledged + 1;
-        if self.alone {
-            let bytes = first.bytes();
-            let data = json!({"code": "undeliverable", "bytes": bytes}).to_string();
-            *first = Entry::new("rejected", now, &data);
-            self.bytes = self.bytes - bytes + first.bytes();
+        } else if self.alone {
             self.breaks = (0, 0);
-            self.alone = false;
-        } else if self.breaks.0 == number {
+            self.undeliverable = Some(first);
+        } else if self.breaks.0 == first {
             self.breaks.1 = (self.breaks.1 + 1).min(BREAKS_BEFORE_ALONE);
         } else {
-            self.breaks = (number, 1);
+            self.breaks = (first, 1);
         }
+        self.alone = false;
     }
 
     /// The next frame for the present link; `None` when there is nothing to send, or when the
@@ -305,7 +323,7 @@ impl Outbox {
         if self.lost > 0 {
             data["lostEvents"] = json!(self.lost);
         }
-        Entry::new("wrapper_resumed", now, &data.to_string())
+        Entry { tells_lost: self.lost, ..Entry::new("wrapper_resumed", now, &data.to_string()) }
     }
 }
 

@@ -9,7 +9,7 @@ use stayline::net::server::ServerOptions;
 
 use crate::support::{ASK, Host, Peer, Refused, TOKEN, acknowledged_path, host, host_with, http};
 
-fn attach(host: &Host, path: &str, headers: &[(&str, &str)]) -> Refused {
+fn attach(host: &Host, path: &str, headers: &[(&str, &str)]) -> Box<Refused> {
     Peer::connect(host.address(), path, headers).err().expect("it should have been refused")
 }
 

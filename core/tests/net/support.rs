@@ -159,7 +159,7 @@ impl Peer {
         address: SocketAddr,
         path: &str,
         headers: &[(&str, &str)],
-    ) -> Result<(Peer, HeaderMap), Refused> {
+    ) -> Result<(Peer, HeaderMap), Box<Refused>> {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -177,7 +177,9 @@ impl Peer {
         }
         match client(request.body(()).unwrap(), stream) {
             Ok((socket, response)) => Ok((Peer { socket }, response.headers().clone())),
-            Err(HandshakeError::Failure(SocketError::Http(response))) => Err(refused_of(*response)),
+            Err(HandshakeError::Failure(SocketError::Http(response))) => {
+                Err(Box::new(refused_of(*response)))
+            }
             Err(error) => panic!("the handshake broke: {error}"),
         }
     }

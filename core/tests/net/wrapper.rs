@@ -263,7 +263,7 @@ fn a_link_that_swallows_everything_is_noticed_and_replaced() {
     proxy.swallow();
     send(&wrapper, 2);
     told(&wrapper, |signal| *signal == Told::Reconnected);
-    assert_eq!(wrapper.reconnects(), 1);
+    assert!(wrapper.reconnects() >= 1);
     wrapper.complete(0, None).unwrap();
     wrapper.outcome(Some(PATIENCE)).unwrap();
     assert_eq!(numbers(&host), [1, 2]);
@@ -433,6 +433,10 @@ fn wrappers_outlive_a_restart_of_the_coordinator() {
             wrapper.unwrap()
         })
         .collect();
+    for wrapper in &wrappers {
+        // A first connection that fails would not be retried.
+        wrapper.wait_connected(Some(PATIENCE)).unwrap();
+    }
     for n in 1..=EVENTS / 2 {
         wrappers.iter().for_each(|wrapper| send(wrapper, n));
     }

@@ -35,7 +35,7 @@ struct Line<'a> {
 
 /// Turns one line, with or without its line end, into events: at least one, several when it is
 /// too long for one frame. All of them are such as [`send`](crate::wrapper::Wrapper::send)
-/// accepts under these limits.
+/// accepts under these limits; below 512 bytes a frame holds too little for that.
 pub fn line_to_events(line: &[u8], limits: FrameLimits) -> Vec<LineEvent> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);

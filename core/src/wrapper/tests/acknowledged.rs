@@ -257,6 +257,23 @@ fn an_event_that_breaks_every_link_is_sent_alone_and_then_replaced() {
 }
 
 #[test]
+fn a_marker_that_is_undeliverable_takes_no_count_with_it() {
+    let mut bench =
+        Bench::new(json!({"acknowledged": true, "buffer_events": 1, "overflow": "drop_newest"}));
+    bench.open("e").unwrap();
+    bench.send(1).unwrap();
+    bench.send(2).unwrap();
+    bench.up(0);
+    for _ in 0..4 {
+        reconnect(&mut bench, 0);
+    }
+    let sent = bench.take_sent();
+    assert_eq!((&sent[0][0], &sent[1]), (&json!("rejected"), &output(1, 2)));
+    let marker = json!({"bufferedEvents": 0, "eventsLost": true, "lostEvents": 1});
+    assert_eq!(sent[2], json!(["wrapper_resumed", marker, 3]));
+}
+
+#[test]
 fn an_event_sent_alone_that_is_acknowledged_lets_the_others_follow() {
     let mut bench = connected();
     bench.send(1).unwrap();

@@ -3,6 +3,7 @@
 mod acknowledged;
 mod connecting;
 mod coordinator;
+mod lines;
 mod overflowing;
 mod properties;
 mod runs;

@@ -1,0 +1,147 @@
+# The door to everything: each target sets up what it needs below target/ and tests/node/.
+# Needed on the machine: Rust 1.95 (cargo, rustfmt, clippy), a C compiler, CPython 3.11 with pip,
+# make, and Node 20 with npm for the basic-mode tests.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= python3
+CARGO ?= cargo
+# Which scenario files, and how they are run: `make scenarios DRIVER=rust STORE=sqlite FILES=…`.
+DRIVER ?= python
+STORE ?= memory
+FILES ?= $(SCENARIOS)
+
+VENV := target/venv
+BIN := $(CURDIR)/$(VENV)/bin
+STAMPS := target/stamps
+EXTENSION := $(STAMPS)/extension
+RUST_DRIVER := target/debug/stayline-driver
+# The project's own cases and, where a checkout has them beside it, the shared ones.
+SCENARIOS := tests/scenarios $(wildcard ../shared/scenarios)
+LIBRARY_SUFFIX := $(if $(filter Darwin,$(shell uname -s)),dylib,so)
+RUST_SOURCES := $(shell find core/src python/src -name '*.rs' 2>/dev/null) \
+	Cargo.toml Cargo.lock core/Cargo.toml python/Cargo.toml $(shell find ffi -name '*.rs' -o -name Cargo.toml 2>/dev/null)
+PYTHON_CODE := $(wildcard python/stayline tests/python tests/proof examples docs)
+
+# One interpreter and one profile for every build, so that nothing compiles twice.
+export PYO3_PYTHON := $(BIN)/python
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export CARGO_TERM_COLOR ?= auto
+export PYTHONDONTWRITEBYTECODE ?= 1
+
+.PHONY: help
+help: ## Say what there is.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
+		while IFS=$$'\t' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+# --- set-up ---------------------------------------------------------------------------------------
+
+$(STAMPS)/venv: python/requirements-dev.txt
+	@$(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) has no venv module; install it (python3-venv)" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r python/requirements-dev.txt
+	@mkdir -p $(STAMPS) && touch $@
+
+# Always the whole workspace: the features of shared dependencies depend on what is built, and
+# building the same things everywhere is what lets nothing compile twice.
+#
+# Installed in place: Python code is used from python/, only the extension is compiled.
+$(EXTENSION): $(STAMPS)/venv $(RUST_SOURCES)
+	@echo "building the Python module (some minutes the first time)"
+	@$(CARGO) build --quiet --workspace
+	@install -m 755 target/debug/libstayline_python.$(LIBRARY_SUFFIX) python/stayline/_internal.abi3.so
+	@echo '$(CURDIR)/python' > "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/stayline.pth"
+	@printf '#!%s\nimport sys\n\nfrom stayline.cli import main\n\nsys.exit(main())\n' $(BIN)/python > $(BIN)/stayline
+	@chmod +x $(BIN)/stayline
+	@touch $@
+
+$(RUST_DRIVER): $(EXTENSION)
+	@touch $@
+
+$(STAMPS)/node: tests/node/package.json tests/node/package-lock.json
+	cd tests/node && npm ci --no-audit --no-fund --loglevel=error
+	@mkdir -p $(STAMPS) && touch $@
+
+.PHONY: build
+build: $(EXTENSION) ## Build the Python module into target/venv (its `stayline` command too).
+
+# --- what people run --------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(EXTENSION) ## Show the main job on real input, through cuts and kills.
+	@$(BIN)/python examples/demo/demo.py
+
+.PHONY: bench
+bench: $(EXTENSION) ## Measure, each figure with its floor in the same run (target/bench.json).
+	$(CARGO) run --release --manifest-path benches/Cargo.toml -- --python $(BIN)/python
+
+.PHONY: wheel
+wheel: $(STAMPS)/venv ## Build a wheel into target/wheels.
+	$(BIN)/maturin build --release --compatibility linux --manifest-path python/Cargo.toml --out target/wheels
+
+# --- checks -------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: lint test-rust test-scenarios test-python test-node ## Everything but the long proofs.
+
+.PHONY: lint
+lint: lint-rust lint-python ## Format, clippy, features, ruff, mypy, stubtest.
+
+.PHONY: lint-rust
+lint-rust: $(STAMPS)/venv
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) check -p stayline --no-default-features
+	for feature in sqlite server client tls; do \
+		$(CARGO) check -p stayline --no-default-features --features $$feature; done
+
+.PHONY: lint-python
+lint-python: $(EXTENSION)
+	$(BIN)/ruff check --config python/pyproject.toml $(PYTHON_CODE)
+	$(BIN)/ruff format --check --config python/pyproject.toml $(PYTHON_CODE)
+	$(BIN)/mypy --config-file python/pyproject.toml --strict -p stayline
+	$(BIN)/mypy --config-file python/pyproject.toml --strict examples
+	$(BIN)/python -m mypy.stubtest --mypy-config-file python/pyproject.toml stayline._internal
+
+.PHONY: test-rust
+test-rust: $(STAMPS)/venv
+	$(CARGO) test --workspace
+
+.PHONY: scenarios
+scenarios: $(EXTENSION) $(if $(filter rust,$(DRIVER)),$(RUST_DRIVER)) ## Run scenario files: DRIVER=python|rust FILES="…" STORE=memory|sqlite.
+	$(BIN)/python -m stayline.testing $(FILES) --store $(STORE) \
+		--driver $(if $(filter rust,$(DRIVER)),$(RUST_DRIVER),$(DRIVER))
+
+.PHONY: test-scenarios
+test-scenarios:
+	for driver in python rust; do for store in memory sqlite; do \
+		echo "scenarios: driver $$driver, store $$store"; \
+		$(MAKE) --no-print-directory scenarios DRIVER=$$driver STORE=$$store; done; done
+
+.PHONY: test-python
+test-python: $(EXTENSION) $(RUST_DRIVER)
+	$(BIN)/python -m pytest -c python/pyproject.toml --rootdir . tests/python
+
+.PHONY: test-node
+test-node: $(EXTENSION) $(STAMPS)/node
+	cd tests/node && STAYLINE=$(BIN)/stayline STAYLINE_PYTHON=$(BIN)/python node --test --test-reporter=spec
+
+.PHONY: proof
+proof: $(EXTENSION) $(RUST_DRIVER) ## What takes longer: mutations, long seeds (tests/proof).
+	shopt -s nullglob; for proof in tests/proof/*.sh tests/proof/*.py; do \
+		echo "proof: $$proof"; \
+		case $$proof in *.sh) bash $$proof;; *) $(BIN)/python $$proof;; esac; done
+
+# --- upkeep -------------------------------------------------------------------------------------------
+
+.PHONY: docs
+docs: $(EXTENSION) ## Write docs/settings.md and docs/errors.md from the tables.
+	$(BIN)/python docs/generate.py
+
+.PHONY: format
+format: $(STAMPS)/venv ## Format the Rust and Python code.
+	$(CARGO) fmt --all
+	$(BIN)/ruff format --config python/pyproject.toml $(PYTHON_CODE)
+	$(BIN)/ruff check --fix --config python/pyproject.toml $(PYTHON_CODE)

@@ -1,0 +1,215 @@
+//! A store that fails: nothing is shown that is not kept (R27), nobody is failed for it (R18b),
+//! and nothing escapes its deadline (R17, R18).
+
+use crate::fixture::*;
+use stayline::Error;
+use stayline::coordinator::FailOptions;
+use stayline::store::faults::Outcome;
+use stayline::store::memory::MemoryStore;
+
+/// A commit was kept, but its report was lost, and with it the news that one session's part had
+/// been refused: rereading must find that out before anything is acknowledged.
+#[test]
+fn a_refused_part_of_a_commit_of_unknown_outcome_is_not_taken_for_kept() {
+    let host = host();
+    start(&host.session, "e").unwrap();
+    let link = attach(&host.session, "e", Some("p")).unwrap();
+    let other = host.coordinator.session("other").unwrap();
+    start(&other, "e").unwrap();
+    outputs(&link);
+    host.faults.poison_session("s");
+    host.faults.fail_next_commit(Outcome::UnknownKept);
+    link.receive(&numbered(1, "a")).unwrap();
+    let told = outputs(&link);
+    let acknowledged = told.iter().any(|frame| frame.contains("\"ack\""));
+    assert!(!acknowledged || !log(&host.session).is_empty(), "acknowledged, not stored: {told:?}");
+    // Its own caller is not told that it had succeeded either.
+    host.faults.fail_next_commit(Outcome::UnknownKept);
+    let failed = host.session.fail("e", FailOptions::default());
+    assert!(matches!(failed, Err(Error::StoreError { .. })), "{failed:?}");
+    assert_eq!(host.status("e"), "running");
+    host.faults.heal();
+    assert_eq!(host.session.fail("e", FailOptions::default()), Ok(true));
+    assert_eq!(log(&host.session).len(), 1);
+}
+
+#[test]
+fn lost_time_is_given_back_although_the_first_commit_after_it_fails() {
+    let host = host();
+    start(&host.session, "e").unwrap();
+    let _link = attach(&host.session, "e", None).unwrap();
+    let other = host.coordinator.session("other").unwrap();
+    start(&other, "e").unwrap();
+    attach(&other, "e", None).unwrap().closed(1006, "gone").unwrap();
+    host.faults.fail_next_commit(Outcome::Lost);
+    // Far beyond the stale threshold and the grace.
+    host.clock.suspend(200_000);
+    host.clock.advance(2_000);
+    assert_eq!(host.status("e"), "running", "the frozen coordinator is not the wrapper's fault");
+    assert_eq!(other.active().unwrap().as_deref(), Some("e"), "a fresh grace comes first");
+    host.clock.advance(60_000);
+    assert_eq!(other.active().unwrap(), None);
+    // It is given once: without a sign of life it is stale in the end.
+    host.clock.advance(30_001);
+    assert_eq!(host.status("e"), "failed");
+}
+
+/// The deadline in a row that was never written must not be waited for as if it were there.
+#[test]
+fn a_refused_part_leaves_no_wake_up_behind() {
+    must_end("handling what is due", || {
+        let host = host();
+        start(&host.session, "e").unwrap();
+        assert!(host.coordinator.next_deadline().unwrap().is_some());
+        host.faults.poison_session("s");
+        let refused = host.session.fail("e", FailOptions::default());
+        assert!(matches!(refused, Err(Error::StoreError { .. })), "{refused:?}");
+        host.faults.heal();
+        // Kept alive until after the moment at which the session would have been idle.
+        let link = attach(&host.session, "e", None).unwrap();
+        for _ in 0..20 {
+            host.clock.advance(50_000);
+            link.receive(r#"{"streamEventType":"heartbeat"}"#).unwrap();
+        }
+        assert_eq!(host.status("e"), "running");
+        assert_eq!(host.coordinator.notifications(false).unwrap().len(), 0);
+        host.session.fail("e", FailOptions::default()).unwrap();
+        host.clock.advance(900_000);
+        assert_eq!(host.coordinator.notifications(false).unwrap().len(), 2, "ended, then idle");
+    });
+}
+
+/// R17: what turned out to be kept has its deadline, although nobody asks for it again.
+#[test]
+fn an_execution_whose_start_was_of_unknown_outcome_does_not_escape() {
+    let closed = Closed::default();
+    let store = Stubborn { inner: Box::new(MemoryStore::new()), closed: closed.clone() };
+    let host = host_over(Box::new(store));
+    closed.set(true);
+    host.faults.fail_next_commit(Outcome::UnknownKept);
+    let told = start(&host.session, "e");
+    assert!(matches!(told, Err(Error::StoreUnknown { .. })), "{told:?}");
+    closed.set(false);
+    host.clock.advance(2_000);
+    assert_eq!(host.session.active().unwrap().as_deref(), Some("e"));
+    host.clock.advance(400_000);
+    assert_eq!(host.status("e"), "failed", "never reaped");
+    assert_eq!(host.coordinator.notifications(false).unwrap().len(), 1);
+}
+
+/// The same for an attach: the host's link was refused, so the execution runs without one, and
+/// has a grace.
+#[test]
+fn an_attach_of_unknown_outcome_leaves_a_run_without_a_link_in_grace() {
+    let closed = Closed::default();
+    let store = Stubborn { inner: Box::new(MemoryStore::new()), closed: closed.clone() };
+    let host = host_over(Box::new(store));
+    start(&host.session, "e").unwrap();
+    closed.set(true);
+    host.faults.fail_next_commit(Outcome::UnknownKept);
+    let refused = attach(&host.session, "e", Some("p"));
+    assert!(matches!(refused, Err(Error::StoreUnknown { .. })), "{:?}", refused.err());
+    closed.set(false);
+    host.clock.advance(2_000);
+    let view = host.session.view().unwrap();
+    assert!(!view.link_attached);
+    assert!(view.active.unwrap().grace.is_some(), "running without a link (R20)");
+    host.clock.advance(62_000);
+    assert_eq!(host.status("e"), "failed");
+}
+
+/// A reader is not left behind by a commit that turned out to be kept.
+#[test]
+fn a_frame_of_unknown_outcome_is_seen_once_it_is_known() {
+    let closed = Closed::default();
+    let store = Stubborn { inner: Box::new(MemoryStore::new()), closed: closed.clone() };
+    let host = host_over(Box::new(store));
+    start(&host.session, "e").unwrap();
+    let link = attach(&host.session, "e", Some("p")).unwrap();
+    outputs(&link);
+    let mut reader = host.session.subscribe(Default::default()).unwrap();
+    closed.set(true);
+    host.faults.fail_next_commit(Outcome::UnknownKept);
+    link.receive(&numbered(1, "a")).unwrap();
+    assert_eq!(outputs(&link), ["close 1011 storage failed"]);
+    closed.set(false);
+    host.clock.advance(2_000);
+    let mut ids = Vec::new();
+    while let stayline::coordinator::Next::Record(record) = reader.try_next().unwrap() {
+        ids.extend((record.id > 0).then_some(record.id));
+    }
+    assert_eq!(ids, [1]);
+    // The wrapper comes back, and is told that it was stored.
+    let link = attach(&host.session, "e", Some("p")).unwrap();
+    assert!(outputs(&link)[0].contains("\"lastSeq\":1"));
+    link.receive_many(&[numbered(1, "a"), numbered(2, "b")]).unwrap();
+    let outputs_of_wrapper = log(&host.session);
+    let outputs: Vec<_> =
+        outputs_of_wrapper.iter().filter(|e| &*e.event_type == "output").collect();
+    assert_eq!(outputs.len(), 2);
+}
+
+/// R45d: what is behind a failed frame on its link is ignored, also where the requests of a
+/// refused part are done again one by one.
+#[test]
+fn frames_behind_a_failed_one_are_ignored_one_by_one_too() {
+    let host = host();
+    start(&host.session, "e").unwrap();
+    let link = attach(&host.session, "e", Some("p")).unwrap();
+    outputs(&link);
+    host.faults.poison_data("bad");
+    let faults = host.faults.clone();
+    let mut batches = 0;
+    host.faults.before_commit(move |_| {
+        batches += 1;
+        // The second is the first frame by itself, after the refusal of all three.
+        if batches == 2 {
+            faults.fail_next_commit(Outcome::Lost);
+        }
+    });
+    link.receive_many(&[numbered(1, "a"), numbered(2, "b"), numbered(3, "bad")]).unwrap();
+    assert_eq!(outputs(&link), ["close 1011 storage failed"]);
+    assert!(log(&host.session).is_empty());
+    let grace = host.session.view().unwrap().active.unwrap().grace.unwrap();
+    assert_eq!(grace.code, 1011, "not a violation of the protocol");
+}
+
+/// R8, R13, R22: a failure of the store between deadlines hides none of them.
+#[test]
+fn deadlines_that_a_failing_store_held_up_are_all_met_in_order() {
+    let host = host();
+    for n in 0..20 {
+        let session = host.coordinator.session(&format!("s{n}")).unwrap();
+        start(&session, "e").unwrap();
+        let link = attach(&session, "e", None).unwrap();
+        link.closed(1006, "gone").unwrap();
+        host.clock.advance(100);
+    }
+    // All graces expire within the two seconds in which nothing can be stored.
+    host.clock.advance(7_900);
+    host.faults.fail_commits(true);
+    host.clock.advance(2_000);
+    for n in 0..20 {
+        let session = host.coordinator.session(&format!("s{n}")).unwrap();
+        assert_eq!(session.active().unwrap().as_deref(), Some("e"));
+    }
+    host.faults.fail_commits(false);
+    host.clock.advance(1_000);
+    let ended = host.coordinator.notifications(false).unwrap();
+    let order: Vec<&str> = ended.iter().map(|record| &*record.session_id).collect();
+    let expected: Vec<String> = (0..20).map(|n| format!("s{n}")).collect();
+    assert_eq!(order, expected);
+}
+
+/// R16, R18b: a commit that failed once, long ago, is no time in which none succeeded.
+#[test]
+fn a_quiet_time_after_one_failed_commit_is_not_given_back() {
+    let host = host();
+    start(&host.session, "e").unwrap();
+    host.faults.fail_next_commit(Outcome::Lost);
+    assert!(host.session.interrupt(None, false, Default::default()).is_err());
+    host.clock.advance(300_000);
+    assert_eq!(host.status("e"), "pending");
+    host.clock.advance(1);
+    assert_eq!(host.status("e"), "failed");
+}

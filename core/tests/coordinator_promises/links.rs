@@ -1,0 +1,122 @@
+//! Links that meet each other: what replaces what, who is told to stop, and what a link that is on
+//! its way out may still do (R10a, R25, R26, R45a).
+
+use crate::fixture::*;
+use stayline::Error;
+use stayline::coordinator::{AttachOptions, Credential, FailOptions, StartOptions};
+
+#[test]
+fn an_overtaken_attempt_throws_nobody_out() {
+    let host = host();
+    start(&host.session, "e").unwrap();
+    let newer = attempt(&host.session, "e", Some("p"), 3).unwrap();
+    let overtaken = attempt(&host.session, "e", Some("p"), 2).err().unwrap();
+    assert_eq!(overtaken.error, Error::Superseded);
+    assert!(!overtaken.is_final, "a mere failed attempt");
+    assert!(newer.close_state().is_none());
+    // Another wrapper takes over: now the first one is told to stop.
+    let other = attempt(&host.session, "e", Some("q"), 1).unwrap();
+    assert_eq!(newer.close_state().unwrap().0, 4001);
+    let former = attempt(&host.session, "e", Some("p"), 4).err().unwrap();
+    assert!(former.is_final && former.error == Error::Superseded);
+    assert!(other.close_state().is_none());
+}
+
+#[test]
+fn an_overtaken_attempt_throws_no_late_link_out() {
+    let host = host();
+    start(&host.session, "e").unwrap();
+    attempt(&host.session, "e", Some("p"), 1).unwrap().closed(1006, "gone").unwrap();
+    host.session.fail("e", FailOptions::default()).unwrap();
+    let newer = attempt(&host.session, "e", Some("p"), 3).unwrap();
+    let overtaken = attempt(&host.session, "e", Some("p"), 2).err().unwrap();
+    assert_eq!(overtaken.error, Error::Superseded);
+    assert!(!overtaken.is_final);
+    assert!(newer.close_state().is_none());
+    // A newer attempt of the same wrapper replaces it, and has its say.
+    let newest = attempt(&host.session, "e", Some("p"), 4).unwrap();
+    assert_eq!(newer.close_state().unwrap().0, 4001);
+    newest.receive(r#"{"streamEventType":"complete","data":{"exitCode":0},"seq":1}"#).unwrap();
+    assert_eq!(newest.close_state().unwrap().0, 4000);
+    let kinds: Vec<_> =
+        host.coordinator.notifications(false).unwrap().iter().map(|n| n.kind.as_str()).collect();
+    assert_eq!(kinds, ["execution_ended", "late_result"]);
+    assert_eq!(host.status("e"), "failed", "never a second ending");
+    let refused = attempt(&host.session, "e", Some("p"), 5).err().unwrap();
+    assert_eq!(refused.error, Error::ExecutionNotActive { status: "failed" });
+}
+
+/// R25: the token decides before the status does, and a refused attach changes nothing.
+#[test]
+fn a_wrong_token_learns_nothing_and_changes_nothing() {
+    let host = host();
+    let options = StartOptions {
+        execution_id: Some("e".into()),
+        token: Some("secret".into()),
+        ..StartOptions::default()
+    };
+    host.session.start(options).unwrap();
+    let with = |token: Option<&str>, producer: &str| {
+        host.session.attach(AttachOptions {
+            execution_id: "e".into(),
+            credential: Credential::Token(token.map(str::to_owned)),
+            acknowledged: true,
+            producer: Some(producer.into()),
+            attempt: Some(1),
+        })
+    };
+    for wrong in [None, Some(""), Some("secre"), Some("secret "), Some("Secret")] {
+        assert_eq!(with(wrong, "p").err(), Some(Error::Unauthorized), "{wrong:?}");
+    }
+    assert_eq!(host.status("e"), "pending");
+    let link = with(Some("secret"), "p").unwrap();
+    assert_eq!(with(Some("guess"), "q").err(), Some(Error::Unauthorized));
+    assert!(link.close_state().is_none());
+    host.session.fail("e", FailOptions::default()).unwrap();
+    assert_eq!(with(Some("guess"), "p").err(), Some(Error::Unauthorized), "before the status");
+}
+
+/// R26, R20: what a replaced link still says is ignored, and its end is not the run's.
+#[test]
+fn a_replaced_link_has_no_say() {
+    let host = host();
+    start(&host.session, "e").unwrap();
+    let replaced = attach(&host.session, "e", None).unwrap();
+    let link = attach(&host.session, "e", None).unwrap();
+    assert_eq!(replaced.close_state(), Some((4001, "replaced by a newer link".into())));
+    replaced.receive(r#"{"streamEventType":"complete","data":{"exitCode":0}}"#).unwrap();
+    replaced.receive(r#"{"streamEventType":"output","data":{"text":"late"}}"#).unwrap();
+    replaced.closed(1006, "gone").unwrap();
+    assert_eq!(host.status("e"), "running");
+    assert!(log(&host.session).is_empty());
+    assert!(host.session.view().unwrap().active.unwrap().grace.is_none());
+    // The one that is left still decides.
+    link.closed(1000, "bye").unwrap();
+    assert!(host.session.view().unwrap().active.unwrap().grace.is_some());
+    host.clock.advance(10_000);
+    assert_eq!(host.status("e"), "failed");
+}
+
+/// R8, R12: what belonged to the last execution is gone with it, however late its link goes.
+#[test]
+fn nothing_of_the_last_execution_reaches_the_next() {
+    let host = host();
+    start(&host.session, "old").unwrap();
+    let old = attach(&host.session, "old", Some("p")).unwrap();
+    host.session.interrupt(None, false, Default::default()).unwrap();
+    host.session.fail("old", FailOptions::default()).unwrap();
+    start(&host.session, "new").unwrap();
+    let new = attach(&host.session, "new", Some("q")).unwrap();
+    assert_eq!(outputs(&new).len(), 1, "a welcome, and no kill");
+    host.session.interrupt(Some("new"), false, Default::default()).unwrap();
+    new.closed(1006, "gone").unwrap();
+    let before = host.session.view().unwrap().active.unwrap();
+    // Late frames, the late end of the link, and calls in the old one's name.
+    old.receive(&numbered(1, "late")).unwrap();
+    old.closed(1006, "late").unwrap();
+    host.session.clear_interrupt(Some("old")).unwrap();
+    assert_eq!(host.session.fail("old", FailOptions::default()), Ok(false));
+    let after = host.session.view().unwrap().active.unwrap();
+    assert_eq!((before.interrupt, before.grace), (after.interrupt, after.grace));
+    assert!(log(&host.session).iter().any(|event| event.late), "evidence is kept (R10a)");
+}

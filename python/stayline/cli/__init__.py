@@ -1,0 +1,51 @@
+"""The command line: ``stayline serve``, ``run``, ``events`` and ``runs``.
+
+``main`` reads the arguments, imports the one command that was asked for, and turns what goes wrong
+into one line on stderr and an exit code: 2 when the call is wrong, 1 when the call was right and
+something failed. ``stayline run`` ends with the exit code of the program it ran.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import stayline
+from stayline.cli.arguments import parse
+from stayline.cli.console import complain
+
+__all__ = ["main"]
+
+FAILURE = 1
+USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit code."""
+    options = parse(sys.argv[1:] if arguments is None else arguments)
+    command = import_module(f"stayline.cli.{options.command}")
+    try:
+        return int(command.main(options))
+    except (stayline.InvalidArgument, stayline.InvalidSettings) as error:
+        complain(str(error))
+        return USAGE
+    except stayline.Error as error:
+        complain(str(error))
+        return FAILURE
+    except BrokenPipeError:
+        # The reader has seen enough (`… | head`). Nothing may be flushed into the pipe at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except OSError as error:
+        complain(_text(error))
+        return FAILURE
+
+
+def _text(error: OSError) -> str:
+    named = f"{error.filename}: " if error.filename else ""
+    return f"{named}{error.strerror or error}"
