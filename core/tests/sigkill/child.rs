@@ -191,5 +191,6 @@ pub fn wrapper_options(url: &str) -> WrapperOptions {
             ..Settings::default()
         },
         retry_first: true,
+        ..WrapperOptions::default()
     }
 }
