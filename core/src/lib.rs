@@ -39,11 +39,15 @@ pub mod error;
 pub mod lock;
 #[cfg(any(feature = "server", feature = "client"))]
 pub mod net;
+// The pure modules have no clock, no randomness and no I/O: `.clippy.toml` names what is banned.
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod protocol;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod session;
 pub mod settings;
 pub mod store;
 pub mod wake;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod wrapper;
 
 pub use error::Error;
