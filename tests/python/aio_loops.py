@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import uvloop
@@ -35,16 +39,18 @@ def run_on(kind: str, main: Coroutine[Any, Any, T]) -> T:
     return result
 
 
-async def cancelled(waiting: Awaitable[Any]) -> None:
-    """Starts to wait, and cancels the wait once it has begun."""
+async def cancelled(waiting: Awaitable[Any], *, may_end: bool = False) -> None:
+    """Starts to wait, and cancels the wait once it has begun; one that ``may_end`` may be over."""
 
     async def wait() -> Any:
         return await waiting
 
     task = asyncio.ensure_future(wait())
     await turns()
-    assert not task.done(), task
-    await cancel(task)
+    assert may_end or not task.done(), task
+    task.cancel()
+    await asyncio.wait([task])
+    assert may_end or task.cancelled(), task
 
 
 async def cancel(task: asyncio.Future[Any]) -> None:
@@ -65,3 +71,28 @@ async def soon(look: Callable[[], object]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not look():
             await asyncio.sleep(0.001)
+
+
+# Two SQLite libraries in one process would not see each other's locks.
+HOLD_UP = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def holding_up_commits(path: Path) -> Iterator[None]:
+    """Has another process hold the file's write lock."""
+    command = [sys.executable, "-c", HOLD_UP, str(path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield
+        finally:
+            process.stdin.close()

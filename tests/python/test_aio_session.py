@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import stayline
-from aio_loops import LOOPS, run_on, soon
+from aio_loops import LOOPS, holding_up_commits, run_on, soon
 from conftest import PATIENCE
 from stayline import aio
 
@@ -192,16 +191,11 @@ def test_a_commit_that_takes_long_does_not_block_the_loop(kind: str, tmp_path: P
     async def main() -> None:
         async with aio.Coordinator(f"sqlite:{path}") as coordinator:
             session = coordinator.session("s")
-            held = sqlite3.connect(path, isolation_level=None)
-            held.execute("BEGIN IMMEDIATE")
-            starting = asyncio.ensure_future(session.start("e"))
-            try:
+            with holding_up_commits(path):
+                starting = asyncio.ensure_future(session.start("e"))
                 for _ in range(50):
                     await asyncio.sleep(0.001)
                 assert not starting.done()
-            finally:
-                held.execute("ROLLBACK")
-                held.close()
             await starting
             assert session.active == "e"
 
