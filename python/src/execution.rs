@@ -3,10 +3,10 @@
 use std::os::fd::RawFd;
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 use stayline::Error;
 use stayline::coordinator::{ExecutionView, StartOptions, Watch};
+use stayline::lock::Mutex;
 use stayline::session::records::{ExecutionRecord, Status};
 use stayline::wake::Wake;
 
