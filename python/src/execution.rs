@@ -261,8 +261,3 @@ impl Execution {
         format!("<stayline.Execution {} {status}>", text::quoted(py, &self.id))
     }
 }
-
-/// Whether no wrapper has attached to it yet.
-pub fn is_unattached(view: &ExecutionView) -> bool {
-    view.record.status == Status::Pending
-}
