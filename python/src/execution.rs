@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use stayline::Error;
 use stayline::coordinator::{ExecutionView, StartOptions, Watch};
 use stayline::lock::Mutex;
-use stayline::session::records::{ExecutionRecord, Status};
+use stayline::session::records::ExecutionRecord;
 use stayline::wake::Wake;
 
 use crate::error::{Result, guarded};
