@@ -95,9 +95,7 @@ impl Working {
             self.is_new = self.deleted;
         }
         let mut transition = std::mem::take(&mut self.transition);
-        if let Err(error) = result {
-            return Err(error);
-        }
+        result?;
         self.take(&mut transition.changes);
         for effect in transition.effects.drain(..) {
             self.add_effect(effect);
