@@ -146,6 +146,7 @@ impl Core {
         let Transition { changes, effects, .. } = transition;
         let mut executions: Vec<ExecutionRecord> = changes.executions;
         if changes.active {
+            executions.reserve_exact(1);
             executions.extend(self.session.active().cloned());
         }
         self.commits += 1;
