@@ -24,6 +24,10 @@ use crate::wait::released;
 ///
 /// As a context manager it waits for its first connection (unless `retry_first`), and leaving it
 /// waits until everything sent is acknowledged; an exception closes it at once.
+///
+/// The run is active from the beginning: an interrupt arrives as a `Kill` signal; stop the agent
+/// and say `aborted()`, or end the run yourself (R52). Hosts that give jobs and turns themselves
+/// (`start_job`, `begin_turn`) pass `active=False`; then a kill between turns ends the run at once.
 #[pyclass(frozen, module = "stayline", weakref)]
 pub struct Wrapper {
     url: String,
@@ -82,7 +86,8 @@ impl Wrapper {
 #[pymethods]
 impl Wrapper {
     #[new]
-    #[pyo3(signature = (url, *, session_id, execution_id, token = None, settings = None, retry_first = false))]
+    #[pyo3(signature = (url, *, session_id, execution_id, token = None, settings = None, retry_first = false, active = true))]
+    #[allow(clippy::too_many_arguments)] // keywords in Python
     fn new(
         py: Python<'_>,
         url: String,
@@ -91,6 +96,7 @@ impl Wrapper {
         token: Option<String>,
         settings: Option<Settings>,
         retry_first: bool,
+        active: bool,
     ) -> Result<Wrapper> {
         log::start(py)?;
         let settings = settings.unwrap_or_default().core;
@@ -101,6 +107,7 @@ impl Wrapper {
             token,
             settings: settings.clone(),
             retry_first,
+            active,
         };
         let core = released(py, || Core::open(options))?;
         let hub = Arc::new(Owned::new(Hub::new(core)));

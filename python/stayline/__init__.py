@@ -19,6 +19,7 @@ Every error is a subclass of ``stayline.Error``.
 
 from __future__ import annotations
 
+from stayline import sansio
 from stayline._internal import (
     AlreadyExists,
     AlreadyHeld,
@@ -150,4 +151,5 @@ __all__ = [
     "Wrapper",
     "WrongHolder",
     "__version__",
+    "sansio",
 ]

@@ -860,6 +860,7 @@ class Wrapper:
         token: str | None = None,
         settings: Settings | None = None,
         retry_first: bool = False,
+        active: bool = True,
     ) -> Self: ...
     @property
     def url(self) -> str: ...

@@ -199,8 +199,6 @@ def test_a_kill_reaches_the_callback_and_the_signals(
 
     with open_wrapper() as wrapper:
         wrapper.on_kill(stop)
-        wrapper.start_job()
-        assert wrapper.begin_turn().endswith("_1")
         assert session.interrupt() == "sent"
         assert called.wait(PATIENCE)
         assert next(wrapper.signals(timeout=PATIENCE)) == stayline.Kill("SIGTERM")
@@ -227,13 +225,22 @@ def test_on_kill_does_not_keep_a_wrapper_alive(
 
 
 def test_tasks_run_after_the_run_is_idle(open_wrapper: Open) -> None:
-    with open_wrapper() as wrapper:
+    with open_wrapper(active=False) as wrapper:
         wrapper.start_job(tasks=["push"], branch="feature")
-        wrapper.begin_turn()
+        assert wrapper.begin_turn().endswith("_1")
         wrapper.idle()
         assert next(wrapper.signals(timeout=PATIENCE)) == stayline.RunTask("push")
         wrapper.task_done("push")
         assert wrapper.outcome(PATIENCE).status == "completed"
+
+
+def test_without_a_turn_a_kill_ends_the_run_at_once(
+    session: stayline.Session, open_wrapper: Open
+) -> None:
+    with open_wrapper(active=False) as wrapper:
+        assert session.interrupt() == "sent"
+        assert wrapper.outcome(PATIENCE).status == "interrupted"
+        assert not any(isinstance(told, stayline.Kill) for told in wrapper.signals(timeout=0))
 
 
 def test_a_second_wrapper_replaces_the_first(open_wrapper: Open) -> None:

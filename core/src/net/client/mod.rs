@@ -51,7 +51,7 @@ use crate::{Error, Settings};
 const CLOSE_WAIT: Duration = Duration::from_secs(3);
 
 /// Where a wrapper connects to, as whom, and how it behaves.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct WrapperOptions {
     /// The server's base address: `http://`, `https://`, `ws://` or `wss://`.
     pub url: String,
@@ -65,6 +65,24 @@ pub struct WrapperOptions {
     pub settings: Settings,
     /// The first connection is retried like later ones (R48).
     pub retry_first: bool,
+    /// The run is active from the beginning: a kill is told to the host, which stops the agent
+    /// and says so, instead of ending the run at once (R52). Hosts that give jobs and turns
+    /// themselves ([`Wrapper::start_job`], [`Wrapper::begin_turn`]) switch it off.
+    pub active: bool,
+}
+
+impl Default for WrapperOptions {
+    fn default() -> WrapperOptions {
+        WrapperOptions {
+            url: String::new(),
+            session_id: String::new(),
+            execution_id: String::new(),
+            token: None,
+            settings: Settings::default(),
+            retry_first: false,
+            active: true,
+        }
+    }
 }
 
 impl std::fmt::Debug for WrapperOptions {
@@ -117,7 +135,7 @@ impl Wrapper {
     /// [`Error::InvalidArgument`] for an address that is none, [`Error::InvalidSettings`] for
     /// settings that contradict each other (R24).
     pub fn open(options: WrapperOptions) -> Result<Wrapper, Error> {
-        let WrapperOptions { url, session_id, execution_id, token, settings, retry_first } =
+        let WrapperOptions { url, session_id, execution_id, token, settings, retry_first, active } =
             options;
         if session_id.is_empty() || execution_id.is_empty() {
             return Err(Error::invalid("a wrapper needs a session id and an execution id"));
@@ -130,6 +148,10 @@ impl Wrapper {
             machine.open_retrying(&execution_id, clock.now())?;
         } else {
             machine.open(&execution_id, clock.now())?;
+        }
+        if active {
+            machine.start_job(Job { execution_id, ..Job::default() }, clock.now())?;
+            machine.begin_turn(clock.now())?;
         }
         let shared = Shared::new(machine, settings, clock);
         shared.settle(shared.lock());
