@@ -69,7 +69,8 @@ pub fn serve(
 
 #[pymethods]
 impl Server {
-    /// The base URL for wrappers and subscribers.
+    /// The base URL for wrappers and subscribers: `http://host:port`, and the base path if one was
+    /// given.
     #[getter]
     fn url(&self) -> &str {
         &self.url
@@ -81,7 +82,8 @@ impl Server {
         &self.address
     }
 
-    /// Stops accepting, closes the links with 1012, and ends. Twice is fine.
+    /// Stops accepting, closes the links with 1012 after taking what their wrappers had sent, and
+    /// waits for that, at most five seconds. The coordinator goes on. Twice is fine.
     fn close(&self, py: Python<'_>) -> Result<()> {
         let running = self.running.get()?;
         self.home.get()?.servers.lock().retain(|other| !Arc::ptr_eq(other, running));

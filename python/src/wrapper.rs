@@ -20,7 +20,14 @@ use crate::time::{Moment, Seconds};
 use crate::values::Ended;
 use crate::wait::released;
 
-/// Sends an agent's events to a coordinator; reconnects, buffers and sends again by itself.
+/// Sends an agent's events to a coordinator; reconnects, buffers and sends again by itself::
+///
+///     with stayline.Wrapper(url, session_id="s", execution_id=id, token=token) as wrapper:
+///         wrapper.send("output", {"text": "hi"})
+///         ended = wrapper.complete()
+///
+/// `url` is the server's base; `token` the execution's. `settings` say how to reconnect (R41),
+/// buffer (R40, R44) and keep (`outbox`, R45e). It connects at once, in the background.
 ///
 /// As a context manager it waits for its first connection (unless `retry_first`), and leaving it
 /// waits until everything sent is acknowledged; an exception closes it at once.
@@ -114,7 +121,7 @@ impl Wrapper {
         Ok(Wrapper { url, session_id, execution_id, settings, retry_first, hub })
     }
 
-    /// The server's base URL.
+    /// The server's base URL, as given.
     #[getter]
     fn url(&self) -> &str {
         &self.url
@@ -156,13 +163,15 @@ impl Wrapper {
         Ok(self.hub.get()?.core.attempts())
     }
 
-    /// How often it came back after a disconnect.
+    /// How often it came back after a disconnect (R41).
     #[getter]
     fn reconnects(&self) -> Result<u64> {
         Ok(self.hub.get()?.core.reconnects())
     }
 
-    /// Waits for the connection. Raises `Disconnected` when the wrapper gave up, `Timeout`.
+    /// Waits for the connection, at most `timeout` seconds (a number or a `timedelta`; `None`: as long
+    /// as it takes). Raises `Timeout` when the time is over, `Disconnected` when the wrapper gave up
+    /// (R48), `Superseded` when another one took over, `Closed`.
     #[pyo3(signature = (timeout = None))]
     fn wait_connected(&self, py: Python<'_>, timeout: Option<Seconds>) -> Result<()> {
         let hub = self.hub.get()?;
@@ -207,7 +216,9 @@ impl Wrapper {
     }
 
     /// The run is complete: sends `complete`, drains, and returns how it ended once that is
-    /// known. `Timeout` when the time is over before; the ending is under way all the same.
+    /// known (R46, R51). `exit_code` and `branch` are stored with it (R29). Raises `Timeout` when
+    /// `timeout` seconds are over before, and the ending is under way all the same;
+    /// `Disconnected`, `Superseded`, and `Closed` when it has ended already.
     #[pyo3(signature = (exit_code = 0, *, branch = None, timeout = None))]
     fn complete(
         &self,
@@ -221,7 +232,8 @@ impl Wrapper {
         self.ended(py, timeout)
     }
 
-    /// The run failed: sends a fatal `error`, drains, and returns how it ended.
+    /// The run failed: sends a fatal `error`, drains, and returns how it ended (R29, R46). Waits and
+    /// raises as `complete` does.
     #[pyo3(signature = (error, *, timeout = None))]
     fn fail(&self, py: Python<'_>, error: &str, timeout: Option<Seconds>) -> Result<Ended> {
         let hub = self.hub.get()?;
@@ -229,7 +241,8 @@ impl Wrapper {
         self.ended(py, timeout)
     }
 
-    /// The run was stopped: sends `interrupted`, drains, and returns how it ended.
+    /// The run was stopped: sends `interrupted`, drains, and returns how it ended (R29, R46). Waits and
+    /// raises as `complete` does.
     #[pyo3(signature = (reason = None, *, timeout = None))]
     fn interrupted(
         &self,
