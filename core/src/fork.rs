@@ -17,12 +17,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::os::fd::{AsRawFd, RawFd};
-use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
-
-/// Entries are made and taken out in no time; a fork does not wait longer for that.
-const PATIENCE: Duration = Duration::from_secs(1);
+use crate::lock::{Mutex, MutexGuard};
 
 static OPEN: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
 
@@ -34,11 +30,11 @@ thread_local! {
     };
 }
 
-/// Call before a fork, on the thread that forks: nobody is in the middle of an entry then.
+/// Call before a fork, on the thread that forks: nobody is in the middle of an entry then. Waits
+/// for nobody else, and entries are made and taken out in no time.
 pub fn before() {
-    // Without it the child only keeps what it inherited.
-    let held = OPEN.try_lock_for(PATIENCE);
-    HELD.with_borrow_mut(|slot| *slot = held);
+    let held = OPEN.lock();
+    HELD.with_borrow_mut(|slot| *slot = Some(held));
 }
 
 /// Call behind a fork in the parent, on the thread that forked; also when the fork failed.
@@ -49,6 +45,7 @@ pub fn after_in_parent() {
 /// Call behind a fork in the child: the descriptors that it must close now, and whose owners are
 /// never to be used or dropped there. The child's own are noted from then on.
 pub fn after_in_child() -> Vec<RawFd> {
+    // Without `before` the lock may be held for ever by a thread that is not here.
     let held = HELD.with_borrow_mut(Option::take).or_else(|| OPEN.try_lock());
     held.map(|mut open| std::mem::take(&mut *open).into_iter().collect()).unwrap_or_default()
 }

@@ -129,21 +129,18 @@ impl Engine {
 
     /// One step: everything in `requests` is applied and committed together.
     pub(super) fn step(&mut self, shared: &Shared, requests: Vec<Request>) {
-        let mut by_session: Vec<(Arc<str>, Vec<Request>)> = Vec::new();
-        let mut index: HashMap<Arc<str>, usize> = HashMap::new();
+        let mut by_session = BySession::default();
         let mut notifications = Vec::new();
         for request in requests {
             match &request.work {
                 Work::Notification(_) => notifications.push(request),
                 Work::Session { session_id, .. } => {
-                    let at = *index.entry(session_id.clone()).or_insert_with(|| {
-                        by_session.push((session_id.clone(), Vec::new()));
-                        by_session.len() - 1
-                    });
-                    by_session[at].1.push(request);
+                    let at = by_session.place(session_id);
+                    by_session.groups[at].1.push(request);
                 }
             }
         }
+        let by_session = by_session.groups;
         if !by_session.is_empty() {
             self.retell_closes(shared);
             self.commit_sessions(shared, by_session, 0);
@@ -279,7 +276,8 @@ impl Engine {
             }
         };
         let mut kept = true;
-        for working in steps {
+        for mut working in steps {
+            working.take_back(&mut batch);
             let fault = faults.iter().find(|fault| fault.session_id == working.session_id);
             match fault.map(|fault| fault.kind.clone()) {
                 None => self.install(shared, working, now),
@@ -391,7 +389,7 @@ impl Engine {
             match entry {
                 Some(entry) => {
                     entry.show(session, |ring| {
-                        for event in events.iter().chain(broadcasts) {
+                        for event in events.into_iter().chain(broadcasts.cloned()) {
                             ring.push(Record::event(&session_id, event));
                         }
                     });
@@ -406,11 +404,7 @@ impl Engine {
             }
         }
         release(shared, effects);
-        for (request, result) in answers {
-            let answer =
-                result.map(|reply| Answer::Session(reply.unwrap_or(crate::session::Reply::Done)));
-            request.finish(shared, answer);
-        }
+        Request::finish_all(shared, answers);
     }
 
     /// Nothing of the step was kept.
@@ -522,19 +516,61 @@ impl Engine {
     }
 }
 
+/// The requests of one step, by session, in the order in which the sessions come first.
+#[derive(Default)]
+struct BySession {
+    groups: Vec<(Arc<str>, Vec<Request>)>,
+    /// Places in `groups`, once there are more than [`FEW_SESSIONS`].
+    places: HashMap<Arc<str>, usize>,
+}
+
+/// So many are found more quickly by looking at all of them.
+const FEW_SESSIONS: usize = 8;
+
+impl BySession {
+    /// Where the session's requests are.
+    fn place(&mut self, session_id: &Arc<str>) -> usize {
+        // Frames of one link come in runs.
+        if let Some((newest, _)) = self.groups.last()
+            && newest == session_id
+        {
+            return self.groups.len() - 1;
+        }
+        let known = match self.groups.len() {
+            ..=FEW_SESSIONS => self.groups.iter().position(|(id, _)| id == session_id),
+            _ => self.places.get(session_id).copied(),
+        };
+        known.unwrap_or_else(|| self.add(session_id))
+    }
+
+    fn add(&mut self, session_id: &Arc<str>) -> usize {
+        let at = self.groups.len();
+        self.groups.push((session_id.clone(), Vec::new()));
+        if at == FEW_SESSIONS {
+            let ids = self.groups.iter().map(|(id, _)| id.clone());
+            self.places = ids.zip(0..).collect();
+        } else if at > FEW_SESSIONS {
+            self.places.insert(session_id.clone(), at);
+        }
+        at
+    }
+}
+
 /// Lets effects out. Of several acknowledgements of one commit a link gets the last.
 fn release(shared: &Shared, effects: Vec<Effect>) {
-    let mut last_ack: HashMap<u64, usize> = HashMap::new();
+    // Those in a row are one by now, and a session has few links.
+    let mut last_acks: Vec<(u64, usize)> = Vec::new();
     for (at, effect) in effects.iter().enumerate() {
         if let Effect::Acknowledge(link, _) = effect {
-            last_ack.insert(*link, at);
+            last_acks.retain(|(earlier, _)| earlier != link);
+            last_acks.push((*link, at));
         }
     }
     for (at, effect) in effects.into_iter().enumerate() {
         match effect {
             Effect::Send(link, text) => put(shared, link, Output::Send(text)),
             Effect::Acknowledge(link, seq) => {
-                if last_ack.get(&link) == Some(&at) {
+                if last_acks.contains(&(link, at)) {
                     put(shared, link, Output::Send(outgoing::ack(seq).into()));
                 }
             }

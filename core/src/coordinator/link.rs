@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use crate::lock::{Condvar, Mutex};
 
 use super::shared::{Request, Shared, Work};
 use crate::Error;
@@ -291,11 +291,12 @@ impl Link {
         if requests.is_empty() {
             return Ok(());
         }
+        let bytes: usize = requests.iter().map(Request::bytes).sum();
+        self.state.under_way.fetch_add(bytes, Ordering::AcqRel);
         self.shared.submit(requests)
     }
 
     fn request(&self, frame: Result<crate::protocol::Frame, BadFrame>, bytes: usize) -> Request {
-        self.state.under_way.fetch_add(bytes, Ordering::AcqRel);
         let command = Command::Receive {
             link: self.state.id,
             execution_id: self.execution_id.clone(),

@@ -34,16 +34,16 @@ pub struct Record {
 
 impl Record {
     /// A stored or volatile event.
-    pub(super) fn event(session_id: &Arc<str>, event: &EventRecord) -> Arc<Record> {
+    pub(super) fn event(session_id: &Arc<str>, event: EventRecord) -> Arc<Record> {
         Arc::new(Record {
             id: event.id,
-            execution_id: Some(event.execution_id.clone()),
+            execution_id: Some(event.execution_id),
             session_id: session_id.clone(),
-            event_type: event.event_type.clone(),
+            event_type: event.event_type,
             timestamp: event.timestamp,
             late: event.late,
             control: false,
-            data: event.data.clone(),
+            data: event.data,
             frame: OnceLock::new(),
         })
     }
@@ -166,7 +166,7 @@ mod tests {
             late: false,
             data: "x".repeat(bytes).into(),
         };
-        Record::event(&"s".into(), &event)
+        Record::event(&"s".into(), event)
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
+use crate::lock::{Condvar, Mutex, MutexGuard, RwLock};
 
 use super::clock::TimeSource;
 use super::engine::Engine;
@@ -55,6 +55,14 @@ impl Request {
         Request { work: Work::Session { session_id, command, link: None }, slot: None }
     }
 
+    /// What it costs in the books.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.work {
+            Work::Session { link: Some((_, bytes)), .. } => *bytes,
+            _ => 0,
+        }
+    }
+
     /// Whether it is behind a failed frame on its link: then it is ignored (R45d).
     pub(super) fn is_cut_off(&self) -> bool {
         matches!(&self.work, Work::Session { link: Some((link, _)), .. } if link.is_broken())
@@ -69,6 +77,34 @@ impl Request {
         if let Some(slot) = &self.slot {
             slot.fill(result);
         }
+    }
+}
+
+impl Request {
+    /// Everything in one kept step: [`Request::finish`], with the books kept once a run of frames
+    /// of one link, since those who send look at them too.
+    pub(super) fn finish_all(
+        shared: &Shared,
+        answers: Vec<(Request, Result<Option<Reply>, Error>)>,
+    ) {
+        let settle = |run: Option<(Arc<LinkState>, usize)>| {
+            if let Some((link, bytes)) = run {
+                shared.under_way.fetch_sub(bytes, Ordering::AcqRel);
+                link.settle(bytes);
+            }
+        };
+        let mut run: Option<(Arc<LinkState>, usize)> = None;
+        for (request, result) in answers {
+            if let Some(slot) = &request.slot {
+                slot.fill(result.map(|reply| Answer::Session(reply.unwrap_or(Reply::Done))));
+            }
+            let Work::Session { link: Some((link, bytes)), .. } = request.work else { continue };
+            match &mut run {
+                Some((current, sum)) if Arc::ptr_eq(current, &link) => *sum += bytes,
+                _ => settle(run.replace((link, bytes))),
+            }
+        }
+        settle(run);
     }
 }
 
@@ -267,13 +303,7 @@ impl Shared {
 
     /// Has things done without waiting for answers.
     pub(super) fn submit(&self, requests: Vec<Request>) -> Result<(), Error> {
-        let bytes: usize = requests
-            .iter()
-            .map(|request| match &request.work {
-                Work::Session { link: Some((_, bytes)), .. } => *bytes,
-                _ => 0,
-            })
-            .sum();
+        let bytes: usize = requests.iter().map(Request::bytes).sum();
         self.under_way.fetch_add(bytes, Ordering::AcqRel);
         if let Err(error) = self.check_open() {
             for request in &requests {

@@ -245,12 +245,13 @@ impl Subscription {
         let page =
             self.shared.read(|reader| reader.events(&self.session_id, &filter, ROUND_BYTES))?;
         let end = self.replay_to.unwrap_or(u64::MAX);
-        for event in &page.events {
+        for event in page.events {
             if event.id > end {
                 // What came after the subscription was made follows `connected`.
                 self.cursor = end;
                 return Ok(true);
             }
+            let event = Arc::unwrap_or_clone(event);
             self.pending.push_back(Record::event(&self.session_id, event));
         }
         let moved = page.next_after > self.cursor;

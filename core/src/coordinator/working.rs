@@ -7,7 +7,7 @@ use super::ids;
 use super::shared::Request;
 use crate::Error;
 use crate::session::records::{EventRecord, ExecutionRecord, NotificationRecord};
-use crate::session::{Command, Effect, NewNotification, Reply, Session};
+use crate::session::{Changes, Command, Effect, NewNotification, Reply, Session, Transition};
 use crate::settings::Millis;
 use crate::store::{Batch, NotificationChange, SessionChanges};
 
@@ -30,6 +30,10 @@ pub(super) struct Working {
     notifications: Vec<NewNotification>,
     pub(super) effects: Vec<Effect>,
     pub(super) answers: Vec<(Request, Result<Option<Reply>, Error>)>,
+    /// What one command does; empty between commands, but for the room it takes.
+    transition: Transition,
+    /// Where in the batch this session's part is.
+    part: Option<usize>,
 }
 
 impl Working {
@@ -49,6 +53,8 @@ impl Working {
             notifications: Vec::new(),
             effects: Vec::new(),
             answers: Vec::new(),
+            transition: Transition::default(),
+            part: None,
         }
     }
 
@@ -82,28 +88,54 @@ impl Working {
         let Some(session) = &mut self.session else { return Ok(None) };
         let subject =
             command.subject().and_then(|subject| self.fetched.get(subject).cloned().flatten());
-        let result = session.apply(command, subject, now);
+        let result = session.apply_into(command, subject, now, &mut self.transition);
         if result.is_err() && self.is_new && session.active().is_none() && !self.is_dirty {
             // A refused start makes no session (R19a).
             self.session = None;
             self.is_new = self.deleted;
         }
-        let transition = result?;
-        let changes = transition.changes;
-        self.is_dirty |= changes.session || changes.active || !changes.executions.is_empty();
-        self.is_active_dirty |= changes.active;
-        for record in changes.executions {
+        let mut transition = std::mem::take(&mut self.transition);
+        if let Err(error) = result {
+            return Err(error);
+        }
+        self.take(&mut transition.changes);
+        for effect in transition.effects.drain(..) {
+            self.add_effect(effect);
+        }
+        let is_deleted = std::mem::take(&mut transition.changes.deleted);
+        let reply = transition.reply.take();
+        self.transition = transition;
+        if is_deleted {
+            self.forget_everything();
+        }
+        Ok(reply)
+    }
+
+    /// Takes what must be written out of a transition and leaves the room that it took.
+    fn take(&mut self, changes: &mut Changes) {
+        let is_active_dirty = std::mem::take(&mut changes.active);
+        self.is_dirty |= std::mem::take(&mut changes.session);
+        self.is_dirty |= is_active_dirty || !changes.executions.is_empty();
+        self.is_active_dirty |= is_active_dirty;
+        for record in changes.executions.drain(..) {
             self.fetched.insert(record.id.clone(), Some(record.clone()));
             self.executions.retain(|earlier| earlier.id != record.id);
             self.executions.push(record);
         }
-        self.events.extend(changes.events);
-        self.notifications.extend(changes.notifications);
-        self.effects.extend(transition.effects);
-        if changes.deleted {
-            self.forget_everything();
+        self.events.append(&mut changes.events);
+        self.notifications.append(&mut changes.notifications);
+    }
+
+    /// Of acknowledgements in a row the last is enough.
+    fn add_effect(&mut self, effect: Effect) {
+        if let Effect::Acknowledge(link, seq) = effect
+            && let Some(Effect::Acknowledge(last_link, last_seq)) = self.effects.last_mut()
+            && *last_link == link
+        {
+            *last_seq = seq;
+            return;
         }
-        Ok(transition.reply)
+        self.effects.push(effect);
     }
 
     /// After a deletion: what was to be written of the session goes with it, notifications stay.
@@ -141,8 +173,8 @@ impl Working {
             base_version: self.base_version,
             record: None,
             executions: std::mem::take(&mut self.executions),
-            // Shared with the readers' ring.
-            events: self.events.clone(),
+            // They come back for the readers once they are kept.
+            events: std::mem::take(&mut self.events),
             delete: deletes,
         };
         if self.is_dirty
@@ -153,7 +185,15 @@ impl Working {
                 changes.executions.extend(session.active().cloned());
             }
         }
+        self.part = Some(batch.sessions.len());
         batch.sessions.push(changes);
+    }
+
+    /// The batch is kept: its events are for the readers now.
+    pub(super) fn take_back(&mut self, batch: &mut Batch) {
+        if let Some(part) = self.part.and_then(|part| batch.sessions.get_mut(part)) {
+            self.events = std::mem::take(&mut part.events);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Frames from the wrapper: reading, and refusing with a number (R28, R29, R45d).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -104,7 +105,7 @@ struct Envelope<'a> {
 pub fn parse_frame(text: &str, limits: FrameLimits) -> Result<Frame, BadFrame> {
     let bytes = text.len() as u64;
     let bad = |code, seq| BadFrame { code, seq, bytes };
-    if nesting(text) > limits.max_nesting {
+    if is_deeper_than(text, limits.max_nesting) {
         return Err(bad(RejectCode::TooDeep, None));
     }
     let envelope: Envelope = match serde_json::from_str(text) {
@@ -125,11 +126,11 @@ pub fn parse_frame(text: &str, limits: FrameLimits) -> Result<Frame, BadFrame> {
     }
     let event_type = envelope
         .event_type
-        .and_then(|raw| serde_json::from_str::<String>(raw.get()).ok())
+        .and_then(|raw| read_text(raw.get()))
         .filter(|name| !name.is_empty())
         .ok_or(bad(RejectCode::NoType, seq))?;
     Ok(Frame {
-        event_type: event_type.into(),
+        event_type: (*event_type).into(),
         timestamp: envelope.timestamp.and_then(|raw| read_timestamp(raw.get())),
         data: envelope.data.map_or("{}", |raw| raw.get()).into(),
         seq,
@@ -138,7 +139,7 @@ pub fn parse_frame(text: &str, limits: FrameLimits) -> Result<Frame, BadFrame> {
 
 fn read_timestamp(raw: &str) -> Option<i64> {
     if raw.starts_with('"') {
-        let text: String = serde_json::from_str(raw).ok()?;
+        let text = read_text(raw)?;
         // Digits in quotes are no ISO 8601.
         if text.parse::<i64>().is_ok() {
             return None;
@@ -147,6 +148,23 @@ fn read_timestamp(raw: &str) -> Option<i64> {
     } else {
         parse_timestamp(raw)
     }
+}
+
+/// Reads a JSON value as a string, where it is one. `raw` is known to be JSON, so that without an
+/// escape in it the string stands there as it is.
+fn read_text(raw: &str) -> Option<Cow<'_, str>> {
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        return serde_json::from_str::<String>(raw).ok().map(Cow::Owned);
+    }
+    Some(Cow::Borrowed(inner))
+}
+
+/// Whether the brackets of a text go deeper than `limit`. They cannot where there are no more
+/// than that, and counting them is many times faster than following them.
+fn is_deeper_than(text: &str, limit: u32) -> bool {
+    let brackets = text.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    brackets > limit as usize && nesting(text) > limit
 }
 
 /// How deep the brackets of a text go, outside strings. For text that is JSON this is its
@@ -266,6 +284,30 @@ mod tests {
         assert_eq!(frame.seq, Some(3));
         let bare = parse_frame(r#"{"streamEventType":"x","timestamp":"?"}"#, LIMITS).unwrap();
         assert_eq!((bare.timestamp, &*bare.data), (None, "{}"));
+    }
+
+    #[test]
+    fn escapes_in_type_and_timestamp_are_read() {
+        let frame = parse_frame(
+            r#"{"streamEventType":"o\u0075t\"","timestamp":"2023-11-14T22\u003a13:20.000Z"}"#,
+            LIMITS,
+        )
+        .unwrap();
+        assert_eq!(&*frame.event_type, "out\"");
+        assert_eq!(frame.timestamp, Some(1_700_000_000_000));
+        for no_text in ["7", "null", "[]", r#""\ud800""#] {
+            assert_eq!(code(&format!(r#"{{"streamEventType":{no_text}}}"#)), RejectCode::NoType);
+        }
+        let quoted = parse_frame(r#"{"streamEventType":"x","timestamp":"1700"}"#, LIMITS).unwrap();
+        assert_eq!(quoted.timestamp, None);
+    }
+
+    #[test]
+    fn many_brackets_are_no_deep_nesting() {
+        let wide = r#"{"streamEventType":"x","data":[[],[],[],[],[[]]]}"#;
+        assert!(parse_frame(wide, LIMITS).is_ok());
+        let deep = r#"{"streamEventType":"x","data":[[],[],[],[],[[[]]]]}"#;
+        assert_eq!(code(deep), RejectCode::TooDeep);
     }
 
     #[test]

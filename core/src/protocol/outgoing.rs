@@ -1,9 +1,9 @@
 //! Frames from the coordinator, as text.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::frame::FrameLimits;
-use super::time::format_timestamp;
+use super::time::push_timestamp;
 
 /// The strength of a kill (R12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,13 +92,62 @@ pub fn stream_record(
     late: bool,
     data: &str,
 ) -> String {
-    let execution = execution.map_or(Value::Null, |id| json!(id));
-    let late = if late { ",\"late\":true" } else { "" };
-    format!(
-        "{{\"eventId\":{id},\"executionId\":{execution},\"sessionId\":{},\"streamEventType\":{},\
-         \"timestamp\":\"{}\",\"data\":{data}{late}}}",
-        json!(session),
-        json!(event_type),
-        format_timestamp(timestamp),
-    )
+    let texts = execution.map_or(0, str::len) + session.len() + event_type.len() + data.len();
+    let mut frame = String::with_capacity(STREAM_RECORD_FRAME + texts);
+    frame.push_str("{\"eventId\":");
+    frame.push_str(&id.to_string());
+    frame.push_str(",\"executionId\":");
+    match execution {
+        Some(id) => push_text(&mut frame, id),
+        None => frame.push_str("null"),
+    }
+    frame.push_str(",\"sessionId\":");
+    push_text(&mut frame, session);
+    frame.push_str(",\"streamEventType\":");
+    push_text(&mut frame, event_type);
+    frame.push_str(",\"timestamp\":\"");
+    push_timestamp(&mut frame, timestamp);
+    frame.push_str("\",\"data\":");
+    frame.push_str(data);
+    frame.push_str(if late { ",\"late\":true}" } else { "}" });
+    frame
+}
+
+/// What a stream's record has beside its texts, in bytes.
+const STREAM_RECORD_FRAME: usize = 160;
+
+/// Appends a text as JSON. Most need no escape.
+fn push_text(frame: &mut String, text: &str) {
+    if text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        frame.push_str(&json!(text).to_string());
+    } else {
+        frame.push('"');
+        frame.push_str(text);
+        frame.push('"');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_record_is_json_whatever_its_texts_hold() {
+        for text in ["plain", "", "with \"quotes\" and \\", "line\nbreak \u{1}", "ümläut \u{7f}"]
+        {
+            let frame = stream_record(7, Some(text), text, text, 0, true, "[1]");
+            let expected = json!({
+                "eventId": 7, "executionId": text, "sessionId": text, "streamEventType": text,
+                "timestamp": "1970-01-01T00:00:00.000Z", "data": [1], "late": true,
+            });
+            assert_eq!(serde_json::from_str::<Value>(&frame).unwrap(), expected);
+        }
+        assert_eq!(
+            stream_record(0, None, "s", "gap", 1_700_000_000_000, false, "{}"),
+            "{\"eventId\":0,\"executionId\":null,\"sessionId\":\"s\",\"streamEventType\":\"gap\",\
+             \"timestamp\":\"2023-11-14T22:13:20.000Z\",\"data\":{}}"
+        );
+    }
 }

@@ -5,12 +5,58 @@ use jiff::Timestamp;
 /// Milliseconds since the epoch as `2026-03-07T12:00:00.000Z`. A moment that no calendar has
 /// (beyond the year 9999) is clamped.
 pub fn format_timestamp(ms: i64) -> String {
-    let timestamp = Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 {
-        Timestamp::MIN
-    } else {
-        Timestamp::MAX
-    });
-    format!("{timestamp:.3}")
+    let mut text = String::with_capacity(24);
+    push_timestamp(&mut text, ms);
+    text
+}
+
+/// [`format_timestamp`] at the end of a text. Every event that is passed on has one, so those of
+/// our times are written without going through a calendar's library.
+pub(super) fn push_timestamp(text: &mut String, ms: i64) {
+    if !(0..=LATEST_PLAIN_MS).contains(&ms) {
+        let end = if ms < 0 { Timestamp::MIN } else { Timestamp::MAX };
+        let timestamp = Timestamp::from_millisecond(ms).unwrap_or(end);
+        text.push_str(&format!("{timestamp:.3}"));
+        return;
+    }
+    let (year, month, day) = date(ms / DAY_MS);
+    let ms = ms % DAY_MS;
+    let numbers = [
+        (year, 4, '-'),
+        (month, 2, '-'),
+        (day, 2, 'T'),
+        (ms / 3_600_000, 2, ':'),
+        (ms / 60_000 % 60, 2, ':'),
+        (ms / 1_000 % 60, 2, '.'),
+        (ms % 1_000, 3, 'Z'),
+    ];
+    for (number, digits, behind) in numbers {
+        for place in (0..digits).rev() {
+            let digit = number / 10_i64.pow(place) % 10;
+            text.push(char::from(b'0' + digit as u8));
+        }
+        text.push(behind);
+    }
+}
+
+const DAY_MS: i64 = 86_400_000;
+/// The end of the year 9999.
+const LATEST_PLAIN_MS: i64 = 253_402_300_799_999;
+
+/// Year, month and day of a day counted from 1970-01-01. Years are taken to begin in March, so
+/// that the leap day is the last of its year; 400 of them have 146 097 days.
+fn date(day: i64) -> (i64, i64, i64) {
+    // From 0000-03-01.
+    let day = day + 719_468;
+    let (era, day) = (day / 146_097, day % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    // Months from March on have 31, 30, 31, 30, 31 days, and again.
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let is_next_year = month >= 10;
+    let month = if is_next_year { month - 9 } else { month + 3 };
+    (400 * era + year + i64::from(is_next_year), month, day)
 }
 
 /// Reads ISO 8601 with an offset, or integer milliseconds as text; `None` if it is neither.
@@ -35,5 +81,17 @@ mod tests {
         assert_eq!(parse_timestamp("yesterday"), None);
         assert_eq!(parse_timestamp("99999999999999999"), None);
         assert_eq!(format_timestamp(i64::MAX).get(..4), Some("9999"));
+    }
+
+    #[test]
+    fn what_is_written_is_what_the_calendar_says() {
+        let library = |ms| format!("{:.3}", Timestamp::from_millisecond(ms).unwrap());
+        // About a thousand a century, and both sides of every bound of the short way.
+        let many = (0..=LATEST_PLAIN_MS).step_by(3_155_692_597);
+        for ms in many.chain([-1, 0, 951_782_399_999, 951_782_400_000, 951_868_800_000]) {
+            assert_eq!(format_timestamp(ms), library(ms), "{ms}");
+        }
+        assert_eq!(format_timestamp(LATEST_PLAIN_MS), "9999-12-31T23:59:59.999Z");
+        assert_eq!(format_timestamp(-62_198_755_200_000), library(-62_198_755_200_000));
     }
 }

@@ -160,6 +160,9 @@ pub struct Failure {
     pub payload: Map<String, Value>,
     /// The caller handles it itself (R10).
     pub suppress_notification: bool,
+    /// Only while no wrapper has attached: a launch that failed (R10). Otherwise nothing happens,
+    /// and the reply is `false`.
+    pub only_pending: bool,
 }
 
 /// Everything that can happen to a session.
@@ -407,50 +410,63 @@ impl Session {
         now: Millis,
     ) -> Result<Transition, Error> {
         let mut out = Transition::default();
+        self.apply_into(command, subject, now, &mut out)?;
+        Ok(out)
+    }
+
+    /// [`Session::apply`] into a transition that the caller has emptied and uses again and again.
+    /// With an error it holds nothing that counts.
+    pub(crate) fn apply_into(
+        &mut self,
+        command: Command,
+        subject: Option<ExecutionRecord>,
+        now: Millis,
+        out: &mut Transition,
+    ) -> Result<(), Error> {
         match command {
             Command::Start { execution_id, mode, token_hash } => {
-                self.start(execution_id, mode, token_hash, subject, now, &mut out)?;
+                self.start(execution_id, mode, token_hash, subject, now, out)?;
             }
             Command::Attach { link, execution_id, proof, mode } => {
-                self.attach(link, execution_id, &proof, mode, subject, now, &mut out)?;
+                self.attach(link, execution_id, &proof, mode, subject, now, out)?;
             }
             Command::Receive { link, execution_id, frame } => {
-                self.receive(link, &execution_id, frame, subject, now, &mut out);
+                self.receive(link, &execution_id, frame, subject, now, out);
             }
             Command::LinkClosed { link, code, reason, .. } => {
-                self.link_closed(link, code, &reason, now, &mut out);
+                self.link_closed(link, code, &reason, now, out);
             }
             Command::Fail { execution_id, failure } => {
-                self.fail(&execution_id, failure, subject, now, &mut out)?;
+                self.fail(&execution_id, failure, subject, now, out)?;
             }
             Command::Finish { execution_id, status, message, completed_at } => {
                 let ending = lifecycle::HostEnding { status, message, completed_at };
-                self.finish(&execution_id, ending, subject, now, &mut out)?;
+                self.finish(&execution_id, ending, subject, now, out)?;
             }
             Command::Interrupt { execution_id, escalate, grace } => {
-                self.interrupt(execution_id, escalate, grace, subject, now, &mut out)?;
+                self.interrupt(execution_id, escalate, grace, subject, now, out)?;
             }
             Command::ClearInterrupt { execution_id } => {
-                self.clear_interrupt(execution_id, subject, &mut out)?;
+                self.clear_interrupt(execution_id, subject, out)?;
             }
             Command::Heartbeat { execution_id } => {
-                self.heartbeat(&execution_id, subject, now, &mut out)?;
+                self.heartbeat(&execution_id, subject, now, out)?;
             }
             Command::AcquireLease { execution_id, lease_id, message_id } => {
-                self.acquire_lease(&execution_id, lease_id, message_id, subject, now, &mut out)?;
+                self.acquire_lease(&execution_id, lease_id, message_id, subject, now, out)?;
             }
             Command::ExtendLease { execution_id, lease_id } => {
-                self.extend_lease(&execution_id, &lease_id, subject, now, &mut out)?;
+                self.extend_lease(&execution_id, &lease_id, subject, now, out)?;
             }
             Command::ReleaseLease { execution_id, lease_id } => {
-                self.release_lease(&execution_id, &lease_id, subject, now, &mut out)?;
+                self.release_lease(&execution_id, &lease_id, subject, now, out)?;
             }
-            Command::Delete => self.delete(now, &mut out),
-            Command::Tick => self.tick(now, &mut out),
-            Command::Resumed { lost_ms } => self.resumed(lost_ms, now, &mut out),
-            Command::Recover => self.recover(now, &mut out),
+            Command::Delete => self.delete(now, out),
+            Command::Tick => self.tick(now, out),
+            Command::Resumed { lost_ms } => self.resumed(lost_ms, now, out),
+            Command::Recover => self.recover(now, out),
         }
-        Ok(out)
+        Ok(())
     }
 
     /// The row as it must be written: one version above the one that the step began with, and

@@ -21,23 +21,21 @@ _MOST_SESSIONS = 10_000
 
 @dataclass(frozen=True)
 class Run:
-    """One execution as it is listed."""
+    """One execution as it is listed: read while its store was open."""
 
-    execution: stayline.Execution
+    session: str
+    execution: str
+    status: str
+    health: str | None
+    error: str | None
+    mode: str | None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    seconds: float | None
     events: int
+    reconnects: int
     store: str
-
-    @property
-    def began(self) -> datetime:
-        """When it was started by the host, which is where its life begins."""
-        return self.execution.created_at
-
-    def seconds(self, now: datetime) -> float | None:
-        """How long it ran, or has been running; none before a wrapper came."""
-        since = self.execution.started_at
-        if since is None:
-            return None
-        return ((self.execution.completed_at or now) - since).total_seconds()
 
 
 def main(options: argparse.Namespace) -> int:
@@ -50,14 +48,13 @@ def main(options: argparse.Namespace) -> int:
     for location in locations:
         with places.reader(location) as coordinator:
             found += _runs(coordinator, options)
-    found.sort(key=lambda run: run.began, reverse=True)
+    found.sort(key=lambda run: run.created_at, reverse=True)
     del found[options.limit :]
-    now = datetime.now(timezone.utc)
     if options.json:
         for run in found:
-            print(json.dumps(_record(run, now), ensure_ascii=False))
+            print(json.dumps(_record(run), ensure_ascii=False))
     elif found:
-        table(_TITLES, [_row(run, now) for run in found], right=_FIGURES)
+        table(_TITLES, [_row(run) for run in found], right=_FIGURES)
     else:
         print("no runs")
     return 0
@@ -76,41 +73,61 @@ def _runs(coordinator: stayline.Coordinator, options: argparse.Namespace) -> lis
         except stayline.NotFound:
             # In another of the stores, or deleted since it was listed.
             continue
-        found += [
-            Run(one, session.count_events(executions=[one.id]), coordinator.location)
-            for one in executions
-        ]
+        found += [_run(coordinator, session, one) for one in executions]
     return found
 
 
-def _row(run: Run, now: datetime) -> list[str]:
+def _run(
+    coordinator: stayline.Coordinator, session: stayline.Session, one: stayline.Execution
+) -> Run:
+    seconds = None
+    if one.started_at is not None:
+        now = datetime.fromtimestamp(coordinator.now_ms / 1000, timezone.utc)
+        seconds = ((one.completed_at or now) - one.started_at).total_seconds()
+    return Run(
+        session=session.id,
+        execution=one.id,
+        status=one.status,
+        health=one.health,
+        error=one.error,
+        mode=one.mode,
+        created_at=one.created_at,
+        started_at=one.started_at,
+        completed_at=one.completed_at,
+        seconds=seconds,
+        events=session.count_events(executions=[one.id]),
+        reconnects=one.reconnects,
+        store=coordinator.location,
+    )
+
+
+def _row(run: Run) -> list[str]:
     return [
-        run.execution.session_id,
-        run.execution.id,
-        run.execution.status,
-        moment(run.began),
-        duration(run.seconds(now)),
+        run.session,
+        run.execution,
+        # What says nothing any more is told apart: its process may be long gone.
+        "running (stale)" if run.health == "stale" else run.status,
+        moment(run.created_at),
+        duration(run.seconds),
         str(run.events),
-        str(run.execution.reconnects),
+        str(run.reconnects),
     ]
 
 
-def _record(run: Run, now: datetime) -> dict[str, Any]:
-    one = run.execution
-    seconds = run.seconds(now)
+def _record(run: Run) -> dict[str, Any]:
     return {
-        "session": one.session_id,
-        "execution": one.id,
-        "status": one.status,
-        "error": one.error,
-        "mode": one.mode,
-        "health": one.health,
-        "createdAt": _iso(one.created_at),
-        "startedAt": _iso(one.started_at),
-        "completedAt": _iso(one.completed_at),
-        "durationMs": None if seconds is None else round(seconds * 1000),
+        "session": run.session,
+        "execution": run.execution,
+        "status": run.status,
+        "health": run.health,
+        "error": run.error,
+        "mode": run.mode,
+        "createdAt": _iso(run.created_at),
+        "startedAt": _iso(run.started_at),
+        "completedAt": _iso(run.completed_at),
+        "durationMs": None if run.seconds is None else round(run.seconds * 1000),
         "events": run.events,
-        "reconnects": one.reconnects,
+        "reconnects": run.reconnects,
         "store": run.store,
     }
 

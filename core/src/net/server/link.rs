@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use futures_util::Stream;
 use tokio::time::Sleep;
 
@@ -110,7 +110,7 @@ enum Happening {
 /// What was read and not handed over yet.
 #[derive(Default)]
 struct Incoming {
-    texts: Vec<String>,
+    texts: Vec<Utf8Bytes>,
     bytes: usize,
     /// Came after the texts: its size.
     binary: Option<usize>,
@@ -179,7 +179,7 @@ impl Pump {
             match item {
                 Some(Ok(Message::Text(text))) => {
                     self.incoming.bytes += text.len();
-                    self.incoming.texts.push(text.as_str().to_owned());
+                    self.incoming.texts.push(text);
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 Some(Ok(Message::Binary(bytes))) => {
@@ -236,8 +236,9 @@ impl Pump {
     fn hand_over(&mut self) {
         if !self.incoming.texts.is_empty() {
             self.incoming.bytes = 0;
+            let texts: Vec<&str> = self.incoming.texts.iter().map(Utf8Bytes::as_str).collect();
             // Fails only when the coordinator is closed; the link's own close says so.
-            let _ = self.link.submit(&self.incoming.texts);
+            let _ = self.link.submit(&texts);
             self.incoming.texts.clear();
             // An idle link must not keep the room that a burst took.
             self.incoming.texts.shrink_to(8);

@@ -1,0 +1,150 @@
+//! `bench`: measures Stayline beside the floors it stands on, prints a table, and writes
+//! `target/bench.json`.
+//!
+//! ```text
+//! cargo run --release -p stayline-benches -- [--quick] [--only NAME]...
+//! ```
+//!
+//! Every figure is the median of five runs, taken in turns with those of its floor; the table
+//! shows the smallest and largest too. Absolute numbers are those of this machine at this moment,
+//! the client's share of the processors included; the ratios are what the targets speak of.
+//! `link_receive_python` runs `$PYTHON` (or `python3`) and is skipped when the module is not
+//! built. Missing a target is told, and is no failure; a figure that cannot be measured is one.
+
+mod events;
+mod floors;
+mod measures;
+mod report;
+mod samples;
+mod scratch;
+mod site;
+mod socket;
+mod stored;
+
+use std::io;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use measures::{Scale, history, ingest, latency, receive, replay};
+use report::Figure;
+use site::failed;
+
+const HELP: &str = "\
+Measures Stayline beside the floors it stands on.
+
+usage: bench [--quick] [--only NAME]...
+
+  --quick       little of everything, to see that it works; the figures mean little
+  --only NAME   only this one; may be given several times
+  --help        this
+
+The table goes to standard output, the same as JSON to target/bench.json.";
+
+/// Either figures, or why there are none.
+type Measured = Result<Vec<Figure>, String>;
+
+/// By name, in the order of the table.
+const MEASURES: [(&str, fn(Scale) -> io::Result<Measured>); 8] = [
+    ("ingest_10", |scale| ingest::ten(scale).map(Ok)),
+    ("ingest_1", |scale| ingest::one(scale).map(Ok)),
+    ("ack_latency", |scale| latency::ack(scale).map(Ok)),
+    ("replay", |scale| replay::replay(scale).map(Ok)),
+    ("core_apply", |scale| receive::core_apply(scale).map(Ok)),
+    ("link_receive_rust", |scale| receive::rust(scale).map(Ok)),
+    ("link_receive_python", receive::python),
+    ("history", |scale| history::history(scale).map(Ok)),
+];
+
+struct Arguments {
+    scale: Scale,
+    only: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let arguments = match parse(std::env::args().skip(1)) {
+        Ok(Some(arguments)) => arguments,
+        Ok(None) => {
+            println!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Err(message) => {
+            eprintln!("bench: {message}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `None`: help was asked for.
+fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments>, String> {
+    let mut arguments = Arguments { scale: Scale { is_quick: false }, only: Vec::new() };
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--quick" => arguments.scale.is_quick = true,
+            "--only" => {
+                let name = words.next().ok_or("--only needs a name")?;
+                if !MEASURES.iter().any(|(known, _)| *known == name) {
+                    let known = MEASURES.map(|(known, _)| known).join(", ");
+                    return Err(format!("there is no {name:?}; there are {known}"));
+                }
+                arguments.only.push(name);
+            }
+            "--help" | "-h" => return Ok(None),
+            _ => return Err(format!("{word:?} is not understood")),
+        }
+    }
+    Ok(Some(arguments))
+}
+
+fn run(arguments: &Arguments) -> io::Result<()> {
+    if cfg!(debug_assertions) && !arguments.scale.is_quick {
+        return Err(failed("built without optimisation; use --release, or --quick"));
+    }
+    let (mut figures, mut skipped) = (Vec::new(), Vec::new());
+    for (name, measure) in MEASURES {
+        if !arguments.only.is_empty() && !arguments.only.iter().any(|only| only == name) {
+            continue;
+        }
+        let started = Instant::now();
+        match measure(arguments.scale).map_err(|error| failed(format!("{name}: {error}")))? {
+            Ok(measured) => figures.extend(measured),
+            Err(reason) => skipped.push(format!("{name}: {reason}")),
+        }
+        eprintln!("{name}: {:.1} s", started.elapsed().as_secs_f64());
+    }
+    if arguments.scale.is_quick {
+        println!("--quick: the figures mean little\n");
+    }
+    print!("{}", report::table(&figures, &skipped));
+    let path = scratch::target_folder().join("bench.json");
+    report::write_json(&path, &figures)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &[&str]) -> Result<Option<Arguments>, String> {
+        parse(words.iter().map(|word| (*word).to_owned()))
+    }
+
+    #[test]
+    fn arguments_are_read_or_refused() {
+        let arguments = parsed(&["--quick", "--only", "replay"]).unwrap().unwrap();
+        assert!(arguments.scale.is_quick);
+        assert_eq!(arguments.only, ["replay"]);
+        assert!(parsed(&["--help"]).unwrap().is_none());
+        for (words, told) in
+            [(&["--only"][..], "needs a name"), (&["--only", "x"], "\"x\""), (&["-q"], "\"-q\"")]
+        {
+            let message = parsed(words).err().expect("refused");
+            assert!(message.contains(told), "{message}");
+        }
+    }
+}

@@ -1,0 +1,282 @@
+"""`stayline run --to`: a server elsewhere, its key, its kills, its absence."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import stayline
+from command import (
+    PATIENCE,
+    QUICK,
+    begin,
+    call,
+    closing_line,
+    finish,
+    line_of,
+    listed,
+    serving,
+    stored,
+)
+
+
+def post(url: str, path: str, body: object = None, key: str | None = None) -> Any:
+    request = urllib.request.Request(
+        f"{url}/sessions/{path}", data=json.dumps(body or {}).encode(), method="POST"
+    )
+    if key is not None:
+        request.add_header("Authorization", f"Bearer {key}")
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+        return json.load(answer)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, or is only waiting to be asked how."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_it_starts_an_execution_through_rest_with_the_key(tmp_path: Path) -> None:
+    with serving(tmp_path, STAYLINE_KEY="secret") as url:
+        arguments = ("run", "--to", url, "--session", "a/b:c", "--mode", "code", "--", "echo", "hi")
+        refused = call(tmp_path, *arguments)
+        assert refused.returncode == 1
+        assert b"STAYLINE_KEY" in refused.stderr
+        assert refused.stderr.count(b"\n") == 1
+        answer = call(tmp_path, *arguments, STAYLINE_KEY="secret")
+        assert (answer.returncode, answer.stdout) == (0, b"hi\n")
+        # The file can be read while the server owns it.
+        (run,) = listed(tmp_path)
+        assert (run["session"], run["status"], run["mode"]) == ("a/b:c", "completed", "code")
+    events = stored(tmp_path, "a/b:c", "serve.db")
+    assert events == [("output", {"text": "hi"}), ("complete", {"exitCode": 0})]
+
+
+def test_it_joins_an_execution_that_was_started_for_it(tmp_path: Path) -> None:
+    with serving(tmp_path) as url:
+        started = post(url, "s/executions")
+        common = ("run", "--to", url, "--session", "s", "--execution", started["executionId"])
+        wrong = call(tmp_path, *common, "--token", "wrong", "--", "echo", "never")
+        assert (wrong.returncode, wrong.stdout) == (1, b"")
+        answer = call(tmp_path, *common, "--", "true", STAYLINE_TOKEN=started["token"])
+        assert answer.returncode == 0, answer.stderr
+        (run,) = listed(tmp_path)
+        assert (run["execution"], run["status"]) == (started["executionId"], "completed")
+
+
+def test_nothing_runs_when_the_server_is_not_there(tmp_path: Path) -> None:
+    answer = call(tmp_path, "run", "--to", "http://127.0.0.1:1", "--", "echo", "never")
+    assert (answer.returncode, answer.stdout) == (1, b"")
+    assert b"http://127.0.0.1:1" in answer.stderr
+    assert answer.stderr.count(b"\n") == 1
+
+
+def test_an_interrupt_stops_the_program_and_all_it_started(tmp_path: Path) -> None:
+    with serving(tmp_path) as url:
+        script = "sleep 60 & echo $!; wait"
+        process = begin(tmp_path, "run", "--to", url, "--session", "s", "--", "sh", "-c", script)
+        helper = int(line_of(process))
+        assert post(url, "s/interrupt")["verdict"] == "sent"
+        code, _, err = finish(process)
+        assert code == 128 + signal.SIGTERM
+        assert closing_line(err).startswith("stayline: interrupted (User interrupted), 1 event,")
+        assert gone(helper)
+        (run,) = listed(tmp_path)
+        assert run["status"] == "interrupted"
+
+
+def test_a_program_that_ignores_an_interrupt_is_killed(tmp_path: Path) -> None:
+    with serving(tmp_path) as url:
+        common = ("run", "--to", url, "--session", "s", "--stop-grace", "0.2", "--")
+        script = "trap '' TERM; echo up; while :; do sleep 0.05; done"
+        process = begin(tmp_path, *common, "sh", "-c", script)
+        assert line_of(process) == "up"
+        post(url, "s/interrupt")
+        code, _, err = finish(process)
+        assert code == 128 + signal.SIGKILL
+        assert closing_line(err).startswith("stayline: interrupted")
+
+
+def test_a_run_that_the_coordinator_ended_does_not_work_on(tmp_path: Path) -> None:
+    with serving(tmp_path) as url:
+        script = "echo up; exec sleep 60"
+        process = begin(tmp_path, "run", "--to", url, "--session", "s", "--", "sh", "-c", script)
+        assert line_of(process) == "up"
+        (run,) = listed(tmp_path)
+        assert post(url, f"s/executions/{run['execution']}/fail", {"message": "boom"})["failed"]
+        code, _, err = finish(process)
+        assert code == 128 + signal.SIGTERM
+        assert closing_line(err).startswith("stayline: failed (boom), 1 event,")
+
+
+def test_a_wrapper_that_gives_up_lets_the_program_go_on(tmp_path: Path) -> None:
+    script = "echo up; read go; for i in 1 2 3; do echo line $i; done; exit 4"
+    with serving(tmp_path) as url:
+        options = [*QUICK, "--set", "give_up_after_ms=300"]
+        process = begin(
+            tmp_path, "run", "--to", url, "--session", "s", *options, "--", "sh", "-c", script
+        )
+        assert line_of(process) == "up"
+    # The server is gone; only after the wrapper has given up does the program say more.
+    time.sleep(1.5)
+    assert process.stdin is not None
+    process.stdin.write(b"\n")
+    code, out, err = finish(process)
+    assert (code, out) == (4, "line 1\nline 2\nline 3\n")
+    last = closing_line(err)
+    assert last.startswith("stayline: disconnected (")
+    assert ", 4 events, 0 reconnects, " in last
+    assert " lost, session s" in last
+
+
+def test_a_stop_while_lines_wait_gives_them_up_and_says_so(tmp_path: Path) -> None:
+    with serving(tmp_path) as url:
+        process = begin(
+            tmp_path,
+            "run",
+            "--to",
+            url,
+            "--session",
+            "s",
+            *QUICK,
+            "--",
+            "sh",
+            "-c",
+            "echo up; read x",
+        )
+        assert line_of(process) == "up"
+    assert process.stdin is not None
+    process.stdin.close()
+    process.stdin = None
+    # The program ends and its ending cannot be delivered. The first signal may still reach the
+    # program; one that comes later gives up.
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None:
+        assert time.monotonic() < deadline
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    code, _, err = finish(process)
+    assert code in (1, 128 + signal.SIGINT)
+    assert "lost" in closing_line(err)
+
+
+def test_the_program_waits_rather_than_losing_lines(tmp_path: Path) -> None:
+    """The server is stopped in mid-run; the program fills what may wait and then stands still."""
+    store = f"sqlite:{tmp_path / 'runs.db'}"
+    source = (
+        "import sys\n"
+        "print('up', flush=True); sys.stdin.readline()\n"
+        "for number in range(60_000): print(number)\n"
+    )
+    with serving(tmp_path, "--store", store) as url:
+        process = begin(
+            tmp_path,
+            "run",
+            "--to",
+            url,
+            "--session",
+            "s",
+            *QUICK,
+            "--",
+            sys.executable,
+            "-c",
+            source,
+        )
+        assert line_of(process) == "up"
+    assert process.stdin is not None
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    address = url.removeprefix("http://")
+    with serving(tmp_path, "--store", store, "--listen", address):
+        code, out, err = finish(process)
+        assert code == 0
+        assert out == "".join(f"{number}\n" for number in range(60_000))
+        assert closing_line(err).startswith(
+            "stayline: completed (exit code 0), 60001 events, 1 reco"
+        )
+    with stayline.Coordinator(store, read_only=True) as coordinator:
+        texts = [event.data["text"] for event in coordinator.session("s").events(types=["output"])]
+    assert texts == ["up", *map(str, range(60_000))]
+
+
+def test_a_second_wrapper_takes_over_and_the_first_stops(tmp_path: Path) -> None:
+    with serving(tmp_path) as url:
+        started = post(url, "s/executions")
+        common = ["run", "--to", url, "--session", "s", "--execution", started["executionId"]]
+        first = begin(
+            tmp_path,
+            *common,
+            "--",
+            "sh",
+            "-c",
+            "echo $$; exec sleep 60",
+            STAYLINE_TOKEN=started["token"],
+        )
+        program = int(line_of(first))
+        second = call(tmp_path, *common, "--", "true", STAYLINE_TOKEN=started["token"])
+        assert second.returncode == 0, second.stderr
+        code, _, err = finish(first)
+        assert code == 128 + signal.SIGTERM
+        assert closing_line(err).startswith("stayline: replaced (another wrapper has taken over)")
+        assert gone(program)
+
+
+def test_a_killed_wrapper_fails_its_run_once_and_makes_room(tmp_path: Path) -> None:
+    with serving(tmp_path) as url:
+        script = "echo $$; exec sleep 60"
+        process = begin(tmp_path, "run", "--to", url, "--session", "s", "--", "sh", "-c", script)
+        program = int(line_of(process))
+        deadline = time.monotonic() + PATIENCE
+        while listed(tmp_path)[0]["events"] == 0:
+            assert time.monotonic() < deadline
+        process.kill()
+        os.kill(program, signal.SIGKILL)
+        finish(process)
+        while listed(tmp_path)[0]["status"] != "failed":
+            assert time.monotonic() < deadline
+        assert call(tmp_path, "run", "--to", url, "--session", "s", "--", "true").returncode == 0
+    names = [name for name, _ in stored(tmp_path, "s", "serve.db")]
+    assert names == ["output", "wrapper_disconnected", "complete"]
+
+
+def test_an_address_that_is_none_is_told(tmp_path: Path) -> None:
+    answer = call(tmp_path, "run", "--to", "localhost", "--", "true")
+    assert answer.returncode == 2
+    assert b"'localhost'" in answer.stderr
+
+
+def test_a_server_of_another_kind_is_told(tmp_path: Path) -> None:
+    """What looks like Stayline and is not says so instead of a traceback."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "http.server", "0", "--bind", "127.0.0.1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        port = server.stdout.readline().split("port ")[1].split()[0]
+        answer = call(tmp_path, "run", "--to", f"http://127.0.0.1:{port}", "--", "true")
+        assert answer.returncode == 1
+        assert answer.stderr.count(b"\n") == 1
+        assert b"does not answer as Stayline does" in answer.stderr
+    finally:
+        server.terminate()
+        server.communicate(timeout=PATIENCE)
