@@ -34,9 +34,9 @@ use crate::wait::released;
 /// defaults unless given; `clock` is a `ManualClock` in tests. Use it as a context manager: leaving
 /// closes it in order. What was running when the process went down runs on (R23).
 ///
-/// Raises `StoreInUse`, `StoreFormat` for a file of a newer version or another program, `StoreError`
-/// where it cannot be made or read, `InvalidArgument` for another kind of location; with
-/// `read_only`, `NotFound` when no file is there.
+/// Raises `StoreInUse`, `StoreFormat` for a file of a newer version or another program,
+/// `StoreError` where it cannot be made or read, `InvalidArgument` for another kind of location;
+/// with `read_only`, `NotFound` when no file is there.
 #[pyclass(frozen, module = "stayline", weakref)]
 pub struct Coordinator {
     home: HomeRef,
@@ -100,8 +100,8 @@ impl Coordinator {
         Ok(self.home.get()?.coordinator.now())
     }
 
-    /// A handle on a session; creates nothing, and asks nobody (R19a). `session_id` is any text of at
-    /// most `max_id_bytes` without control characters; otherwise `InvalidArgument`.
+    /// A handle on a session; creates nothing, and asks nobody (R19a). `session_id` is any text of
+    /// at most `max_id_bytes` without control characters; otherwise `InvalidArgument`.
     fn session(&self, session_id: &str) -> Result<Session> {
         let session = self.home.get()?.coordinator.session(session_id)?;
         Ok(Session::new(Arc::clone(&self.home), session))
@@ -122,7 +122,8 @@ impl Coordinator {
         Notifications::new(Arc::clone(&self.home), timeout.unwrap_or_default())
     }
 
-    /// Notifications that are not acknowledged, whether waiting, leased or parked; takes none.
+    /// Notifications that are not acknowledged, whether waiting, leased or parked; takes none. With
+    /// `parked_only` those whose deliveries are used up (R39).
     #[pyo3(signature = (*, parked_only = false))]
     fn pending_notifications(
         &self,
@@ -160,15 +161,16 @@ impl Coordinator {
         server::serve(py, &self.home, address, options, authorize)
     }
 
-    /// A signed ticket for one session's stream, for browsers and others that shall not have the key.
-    /// Good for `ttl` seconds (a number or a `timedelta`; default 60).
+    /// A signed ticket for the stream of the session `session_id`, for browsers and others that
+    /// shall not have the key. Good for `ttl` seconds (a number or a `timedelta`; default 60).
     #[pyo3(signature = (session_id, *, ttl = None))]
     fn issue_ticket(&self, session_id: &str, ttl: Option<Seconds>) -> Result<String> {
         let ttl_ms = ttl.map_or(Ok(60_000), Seconds::finite_millis)?;
         Ok(self.home.get()?.coordinator.issue_ticket(session_id, ttl_ms)?)
     }
 
-    /// Raises `Unauthorized` for a ticket that is wrong, expired, or another session's.
+    /// Checks a ticket of `issue_ticket`, for hosts with their own sockets: raises `Unauthorized`
+    /// for one that is wrong, expired, or not for the session `session_id`.
     fn verify_ticket(&self, session_id: &str, ticket: &str) -> Result<()> {
         Ok(self.home.get()?.coordinator.verify_ticket(session_id, ticket)?)
     }

@@ -85,7 +85,8 @@ impl Lease {
         Lease::extended(py, &self.session, &self.execution_id, &self.record.lease_id)
     }
 
-    /// Gives it back (R38). Raises `NotFound` once it has expired, `WrongHolder` once another has it.
+    /// Gives it back (R38). Raises `NotFound` once it has expired, `WrongHolder` once another has
+    /// it.
     fn release(&self, py: Python<'_>) -> Result<()> {
         let handle = self.session.get()?;
         handle

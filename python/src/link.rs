@@ -68,8 +68,8 @@ impl Link {
     }
 
     /// Hands one frame over: `str` for a text frame, `bytes` for a binary one (which is refused,
-    /// R28). Waits only for back-pressure; a frame that is refused is answered on the link and raises
-    /// nothing. Raises `Closed` once the coordinator is closed.
+    /// R28). Waits only for back-pressure; a frame that is refused is answered on the link and
+    /// raises nothing. Raises `Closed` once the coordinator is closed.
     fn receive(&self, py: Python<'_>, frame: &Bound<'_, PyAny>) -> Result<()> {
         let inner = self.inner.get()?;
         inner.wait_for_room(py)?;

@@ -67,7 +67,8 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Grace {
 /// Making one creates nothing; only `start` and `launch` do (R19a). Everything else raises
 /// `NotFound` for a session in which nothing was ever started, `Closed` once the coordinator is
 /// closed, and `StoreError` when the store failed and nothing of the step was kept. Handles on
-/// one session of one coordinator compare equal.
+/// one session of one coordinator compare equal. `execution_id` always names an execution of
+/// this session.
 #[pyclass(frozen, module = "stayline", weakref)]
 pub struct Session {
     id: Arc<str>,
@@ -173,8 +174,8 @@ impl Session {
     /// `error`, `fatal` and the fields of `payload` (R9); links are closed with 4000; the host gets
     /// one notification unless `suppress_notification`.
     ///
-    /// Returns `True` when it did it, `False` when the execution had ended already; then nothing was
-    /// changed. So calling it twice, or from two places, is fine. Raises `NotFound`.
+    /// Returns `True` when it did it, `False` when the execution had ended already; then nothing
+    /// was changed. So calling it twice, or from two places, is fine. Raises `NotFound`.
     #[pyo3(signature = (execution_id, message, *, event_type = None, payload = None, suppress_notification = false))]
     fn fail(
         &self,
@@ -195,9 +196,9 @@ impl Session {
 
     /// Ends an execution as you know it ended: `completed`, `failed` or `interrupted`.
     ///
-    /// `message` is its error or reason. `completed_at` is an aware `datetime`, or ms since the Unix
-    /// epoch (R5); default: now. Raises `InvalidTransition` for one that has ended, or that would
-    /// complete without having run (R1), and `NotFound`.
+    /// `message` is its error or reason. `completed_at` is an aware `datetime`, or ms since the
+    /// Unix epoch (R5); default: now. Raises `InvalidTransition` for one that has ended, or that
+    /// would complete without having run (R1), and `NotFound`.
     #[pyo3(signature = (execution_id, status = "completed", *, message = None, completed_at = None))]
     fn finish(
         &self,
@@ -242,8 +243,8 @@ impl Session {
         handle.home()?.run(py, || handle.core.clear_interrupt(execution_id))
     }
 
-    /// A sign of life that you have of an execution in your own way (R14): moves the stale deadline.
-    /// Raises `NotFound`, or `ExecutionNotActive`.
+    /// A sign of life that you have of an execution in your own way (R14): moves the stale
+    /// deadline. Raises `NotFound`, or `ExecutionNotActive`.
     fn heartbeat(&self, py: Python<'_>, execution_id: &str) -> Result<()> {
         let handle = self.handle.get()?;
         handle.home()?.run(py, || handle.core.heartbeat(execution_id))
@@ -264,22 +265,22 @@ impl Session {
         Lease::acquire(py, &self.handle, execution_id, lease_id, message_id)
     }
 
-    /// Extends a lease by `lease_ttl_ms` from now (R38). Raises `NotFound` when there is none or it
-    /// has expired, `WrongHolder` for another's.
+    /// Extends the lease that `lease_id` holds by `lease_ttl_ms` from now (R38). Raises `NotFound`
+    /// when there is none or it has expired, `WrongHolder` when another holds it.
     fn extend_lease(&self, py: Python<'_>, execution_id: &str, lease_id: &str) -> Result<Lease> {
         Lease::extended(py, &self.handle, execution_id, lease_id)
     }
 
-    /// Gives a lease back (R38). Raises `NotFound` when there is none or it has expired,
-    /// `WrongHolder` for another's.
+    /// Gives the lease that `lease_id` holds back (R38). Raises `NotFound` when there is none or it
+    /// has expired, `WrongHolder` when another holds it.
     fn release_lease(&self, py: Python<'_>, execution_id: &str, lease_id: &str) -> Result<()> {
         let handle = self.handle.get()?;
         handle.home()?.run(py, || handle.core.release_lease(execution_id, lease_id))
     }
 
     /// Removes the session wholly and at once (R19a): an active execution is failed first (`Session
-    /// deleted`), links are closed with 4000, streams end with a `deleted` record. Notifications stay
-    /// until they are taken. Raises `NotFound`.
+    /// deleted`), links are closed with 4000, streams end with a `deleted` record. Notifications
+    /// stay until they are taken. Raises `NotFound`.
     fn delete(&self, py: Python<'_>) -> Result<()> {
         let handle = self.handle.get()?;
         handle.home()?.run(py, || handle.core.delete())
@@ -329,9 +330,9 @@ impl Session {
 
     /// The past: stored events that pass all filters (R34), read in bounded rounds (R36).
     ///
-    /// `after` is an event id, exclusive. `types` and `executions` are lists; `since` and `until` are
-    /// aware `datetime`s or ms since the Unix epoch, inclusive, of the event's own time; `limit` is
-    /// the most events given. Raises `NotFound`.
+    /// `after` is an event id, exclusive. `types` and `executions` are lists; `since` and `until`
+    /// are aware `datetime`s or ms since the Unix epoch, inclusive, of the event's own time;
+    /// `limit` is the most events given. Raises `NotFound`.
     #[pyo3(signature = (*, after = 0, types = None, executions = None, since = None, until = None, limit = None))]
     #[allow(clippy::too_many_arguments)] // keyword arguments in Python
     fn events(
@@ -348,7 +349,8 @@ impl Session {
         Events::new(py, Arc::clone(&self.handle), filter)
     }
 
-    /// How many stored events pass the filters, which are those of `events` (R34). Raises `NotFound`.
+    /// How many stored events pass the filters `after`, `types`, `executions`, `since` and `until`,
+    /// which are those of `events` (R34). Raises `NotFound`.
     #[pyo3(signature = (*, after = 0, types = None, executions = None, since = None, until = None))]
     #[allow(clippy::too_many_arguments)] // keyword arguments in Python
     fn count_events(
@@ -374,8 +376,9 @@ impl Session {
     /// `timeout` (seconds or a `timedelta`) bounds the wait for each event: iteration ends quietly
     /// when nothing came for so long, and goes on from there when iterated again. `after` is the id
     /// of the last event you have, and `epoch` the log it belongs to: what retention took meanwhile
-    /// is told by a `gap` record first (R34a). `live_only` begins at the end. The filters are those
-    /// of `events`. Raises `NotFound`; when waiting, `Closed` once the coordinator is closed.
+    /// is told by a `gap` record first (R34a). `live_only` begins at the end. The filters `types`,
+    /// `executions` and `since` are those of `events`. Raises `NotFound`; when waiting, `Closed`
+    /// once the coordinator is closed.
     #[pyo3(signature = (*, after = 0, until = None, timeout = None, types = None, executions = None, since = None, epoch = None, live_only = false))]
     #[allow(clippy::too_many_arguments)] // keyword arguments in Python
     fn stream(

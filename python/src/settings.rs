@@ -24,7 +24,7 @@ pub struct Settings {
 }
 
 macro_rules! settings_class {
-    ($(#[doc = $about:literal] $name:ident)*) => {
+    ($($(#[doc = $about:literal])+ $name:ident)*) => {
         /// The names that have a getter; a test compares them, and what they say, with the core's
         /// table.
         pub const NAMES: &[&str] = &[$(stringify!($name)),*];
@@ -54,7 +54,8 @@ macro_rules! settings_class {
                 Ok(all)
             }
 
-            /// The table: a dictionary a setting with `name`, `about`, `shape` and `default`.
+            /// The table of all settings: a dictionary for each, with `name`, `about`, `shape` and
+            /// `default`.
             #[staticmethod]
             fn table(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
                 let table = PyList::empty(py);
@@ -89,7 +90,7 @@ macro_rules! settings_class {
             }
 
             $(
-                #[doc = $about]
+                $(#[doc = $about])+
                 #[getter]
                 fn $name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
                     self.value(py, stringify!($name))
@@ -142,7 +143,8 @@ settings_class! {
     ping_interval_ms
     /// A link on which nothing arrived for this long counts as closed, 1006 (R47a).
     link_timeout_ms
-    /// How hard SQLite tries to keep a commit: full, or normal (the last commits may go at a power cut).
+    /// How hard SQLite tries to keep a commit: full, or normal (the last commits may go at a power
+    /// cut).
     synchronous
     /// Wrapper: ask for acknowledged mode (R45).
     acknowledged
@@ -162,7 +164,8 @@ settings_class! {
     buffer_events
     /// Wrapper: the buffer's size in bytes (R40).
     buffer_bytes
-    /// Wrapper: what happens when the buffer is full; auto: block in acknowledged mode, else drop_newest (R44).
+    /// Wrapper: what happens when the buffer is full; auto: block in acknowledged mode, else
+    /// drop_newest (R44).
     overflow
     /// Wrapper: how long a send waits for room (R44).
     send_timeout_ms

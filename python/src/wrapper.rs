@@ -169,9 +169,9 @@ impl Wrapper {
         Ok(self.hub.get()?.core.reconnects())
     }
 
-    /// Waits for the connection, at most `timeout` seconds (a number or a `timedelta`; `None`: as long
-    /// as it takes). Raises `Timeout` when the time is over, `Disconnected` when the wrapper gave up
-    /// (R48), `Superseded` when another one took over, `Closed`.
+    /// Waits for the connection, at most `timeout` seconds (a number or a `timedelta`; `None`: as
+    /// long as it takes). Raises `Timeout` when the time is over, `Disconnected` when the wrapper
+    /// gave up (R48), `Superseded` when another one took over, `Closed`.
     #[pyo3(signature = (timeout = None))]
     fn wait_connected(&self, py: Python<'_>, timeout: Option<Seconds>) -> Result<()> {
         let hub = self.hub.get()?;
@@ -179,11 +179,14 @@ impl Wrapper {
         hub.changes.wait(py, timeout, None, || connected(hub))?.ok_or_else(|| Error::Timeout.into())
     }
 
-    /// Sends an event; `data` is anything that JSON can say, `raw_data` JSON text as it is.
+    /// Sends an event of the type `event_type`; `data` is anything that JSON can say, `raw_data`
+    /// JSON text as it is. `timestamp` is the event's own time, an aware `datetime` or ms since the
+    /// Unix epoch; default: now.
     ///
     /// Never loses silently (R40): what the coordinator would refuse raises `InvalidEvent`. When
     /// the buffer is full and the policy is to wait, it waits up to `send_timeout_ms`, then
-    /// raises `Full`. A `droppable` event gives way first (R44).
+    /// raises `Full`. A `droppable` event gives way first (R44). Once the run has ended, or the
+    /// wrapper was closed, it raises `Closed`.
     #[pyo3(signature = (event_type, data = None, *, raw_data = None, droppable = false, timestamp = None))]
     fn send(
         &self,
@@ -199,7 +202,8 @@ impl Wrapper {
         self.send_text(py, event_type, &payload(data, raw_data)?, options, Some(timeout))
     }
 
-    /// The same without ever waiting: `Full` at once.
+    /// The same as `send` (`event_type`, `data`, `raw_data`, `droppable`, `timestamp`) without ever
+    /// waiting: raises `Full` at once.
     #[pyo3(signature = (event_type, data = None, *, raw_data = None, droppable = false, timestamp = None))]
     fn try_send(
         &self,
@@ -232,8 +236,8 @@ impl Wrapper {
         self.ended(py, timeout)
     }
 
-    /// The run failed: sends a fatal `error`, drains, and returns how it ended (R29, R46). Waits and
-    /// raises as `complete` does.
+    /// The run failed: sends a fatal `error`, drains, and returns how it ended (R29, R46). Waits up
+    /// to `timeout` seconds and raises as `complete` does.
     #[pyo3(signature = (error, *, timeout = None))]
     fn fail(&self, py: Python<'_>, error: &str, timeout: Option<Seconds>) -> Result<Ended> {
         let hub = self.hub.get()?;
@@ -241,8 +245,8 @@ impl Wrapper {
         self.ended(py, timeout)
     }
 
-    /// The run was stopped: sends `interrupted`, drains, and returns how it ended (R29, R46). Waits and
-    /// raises as `complete` does.
+    /// The run was stopped: sends `interrupted`, drains, and returns how it ended (R29, R46). Waits
+    /// up to `timeout` seconds and raises as `complete` does.
     #[pyo3(signature = (reason = None, *, timeout = None))]
     fn interrupted(
         &self,
@@ -255,8 +259,9 @@ impl Wrapper {
         self.ended(py, timeout)
     }
 
-    /// Waits for how the execution ended, whoever ends it. Raises `Disconnected` when the wrapper
-    /// gave up, `Superseded` when another one took over, `Timeout`.
+    /// Waits for how the execution ended, whoever ends it (R46), at most `timeout` seconds (a
+    /// number or a `timedelta`; `None`: for ever). Raises `Timeout` when the time is over,
+    /// `Disconnected` when the wrapper gave up, `Superseded` when another one took over, `Closed`.
     #[pyo3(signature = (timeout = None))]
     fn outcome(&self, py: Python<'_>, timeout: Option<Seconds>) -> Result<Ended> {
         self.ended(py, timeout)
@@ -282,7 +287,9 @@ impl Wrapper {
         self.hub.get()?.changes.fileno()
     }
 
-    /// Begins a job for this execution (R49). Raises `JobConflict` while another one is active.
+    /// Begins a job for this execution (R49): `agent_session` is the agent's own session id, whose
+    /// idleness ends the run; `tasks` names what `RunTask` shall ask for after it; `branch` goes
+    /// into `complete` (R51). Raises `JobConflict` while another one is active.
     #[pyo3(signature = (*, agent_session = None, tasks = None, branch = None))]
     fn start_job(
         &self,
@@ -302,7 +309,8 @@ impl Wrapper {
         guarded(|| hub.core.begin_turn())
     }
 
-    /// An event of the agent's own feed, in the `kilo` dialect.
+    /// Hands over an event of the agent's own feed, in the `kilo` dialect: its type `event_type`
+    /// and its `properties`, anything that JSON can say (R30, R53, R54).
     #[pyo3(signature = (event_type, properties = None))]
     fn agent_event(&self, event_type: &str, properties: Option<&Bound<'_, PyAny>>) -> Result<()> {
         let hub = self.hub.get()?;
@@ -321,7 +329,7 @@ impl Wrapper {
         })
     }
 
-    /// A post-completion task that `RunTask` asked for has ended (R51).
+    /// A post-completion task that `RunTask` asked for has ended, well unless `ok` is false (R51).
     #[pyo3(signature = (name, ok = true))]
     fn task_done(&self, name: &str, ok: bool) -> Result<()> {
         let hub = self.hub.get()?;
