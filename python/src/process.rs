@@ -79,6 +79,7 @@ fn _after_fork() {
         // since; what owns it belongs to the parent (`Owned`) and never closes it here.
         drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
     }
+    crate::exit::after_fork();
     crate::log::after_fork();
 }
 

@@ -7,6 +7,7 @@ use stayline::net::server::{Server as Core, ServerOptions, serve as core_serve};
 
 use crate::authorize::{Desk, Questions};
 use crate::error::Result;
+use crate::exit::Inside;
 use crate::home::HomeRef;
 use crate::process::Owned;
 use crate::wait::released;
@@ -57,6 +58,7 @@ pub fn serve(
     opened.servers.lock().push(Arc::clone(&running));
     if let (Some(desk), Some(authorize)) = (desk, authorize) {
         let questions = Py::new(py, Questions::new(desk))?;
+        let _inside = Inside::calling(py);
         py.import("stayline._threads")?.call_method1("start_authorize", (questions, authorize))?;
     }
     Ok(Server {

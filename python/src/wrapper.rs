@@ -10,6 +10,7 @@ use stayline::wrapper::{Job, Outcome, SendOptions};
 use stayline::{Error, Settings as CoreSettings};
 
 use crate::error::{Failure, Result, guarded};
+use crate::exit::Inside;
 use crate::json;
 use crate::log;
 use crate::process::Owned;
@@ -374,6 +375,7 @@ impl Wrapper {
             return Err(Error::invalid("on_kill takes something that can be called").into());
         }
         let kills = Py::new(py, Kills::new(&self.hub)?)?;
+        let _inside = Inside::calling(py);
         py.import("stayline._threads")?.call_method1("start_kills", (kills, callback))?;
         Ok(())
     }
