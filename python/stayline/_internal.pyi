@@ -18,6 +18,8 @@ from typing import (
 
 from typing_extensions import Self, Unpack
 
+from stayline.timeline import Timeline
+
 __version__: Final[str]
 
 _Seconds: TypeAlias = float | timedelta
@@ -463,6 +465,9 @@ class Session:
         epoch: str | None = None,
         live_only: bool = False,
     ) -> Subscription: ...
+    def timeline(
+        self, *, executions: Sequence[str] | None = None, limit: int = 10
+    ) -> Timeline: ...
     def __eq__(self, value: object, /) -> bool: ...
     def __ne__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...

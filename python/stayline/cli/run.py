@@ -21,7 +21,7 @@ from stayline.cli.child import Child
 from stayline.cli.console import complain, count
 from stayline.cli.supervisor import Report, Supervisor
 from stayline.cli.target import Target, started
-from stayline.cli.watch import SignalWatch
+from stayline.cli.signals import SignalWatch
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126

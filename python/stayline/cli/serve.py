@@ -9,7 +9,7 @@ import sys
 
 import stayline
 from stayline.cli import arguments, places
-from stayline.cli.watch import SignalWatch
+from stayline.cli.signals import SignalWatch
 
 
 def main(options: argparse.Namespace) -> int:
