@@ -3,11 +3,11 @@
 use std::os::fd::RawFd;
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 use stayline::Error;
 use stayline::coordinator::{ExecutionView, StartOptions, Watch};
-use stayline::session::records::{ExecutionRecord, Status};
+use stayline::lock::Mutex;
+use stayline::session::records::ExecutionRecord;
 use stayline::wake::Wake;
 
 use crate::error::{Result, guarded};
@@ -260,9 +260,4 @@ impl Execution {
         let status = view.map_or("of another time", |view| view.record.status.as_str());
         format!("<stayline.Execution {} {status}>", text::quoted(py, &self.id))
     }
-}
-
-/// Whether no wrapper has attached to it yet.
-pub fn is_unattached(view: &ExecutionView) -> bool {
-    view.record.status == Status::Pending
 }

@@ -9,9 +9,9 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 use stayline::Error;
+use stayline::lock::Mutex;
 use stayline::net::client::Wrapper as Core;
 use stayline::wake::Wake;
 use stayline::wrapper::Told;

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 use stayline::coordinator::{Next, Record, SubscribeOptions, Subscription as Core};
+use stayline::lock::Mutex;
 use stayline::protocol::Filter;
 use stayline::session::records::EventRecord;
 

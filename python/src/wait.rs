@@ -14,9 +14,9 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 use stayline::Error;
+use stayline::lock::Mutex;
 use stayline::wake::{EventFd, Wake};
 
 use crate::error::{Result, guarded};

@@ -49,7 +49,7 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 
 pub use self::clock::{Clock, ManualClock};
 pub use self::link::{Link, Output};

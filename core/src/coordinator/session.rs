@@ -84,6 +84,9 @@ pub struct FailOptions {
     pub payload: Option<Map<String, Value>>,
     /// No notification, since the caller handles it itself.
     pub suppress_notification: bool,
+    /// Only while no wrapper has attached: a launch that failed (R10). Otherwise `fail` does
+    /// nothing and answers `false`.
+    pub only_pending: bool,
 }
 
 /// An execution as it is committed.
@@ -197,6 +200,7 @@ impl Session {
             event_type: options.event_type.map(Arc::from),
             payload: options.payload.unwrap_or_default(),
             suppress_notification: options.suppress_notification,
+            only_pending: options.only_pending,
         };
         let execution_id = self.checked("execution", execution_id)?;
         match self.apply(Command::Fail { execution_id, failure })? {

@@ -64,7 +64,7 @@ impl Session {
             message: MESSAGE.into(),
             event_type: Some("wrapper_disconnected".into()),
             payload,
-            suppress_notification: false,
+            ..Failure::default()
         };
         self.end_failed(failure, None, now, out);
     }
