@@ -50,7 +50,9 @@ class Timeline:
         ``InvalidArgument`` for a limit below 1.
         """
         if limit < 1:
-            raise InvalidArgument(f"a timeline of {limit} runs shows nothing; the limit is 1 or more")
+            raise InvalidArgument(
+                f"a timeline of {limit} runs shows nothing; the limit is 1 or more"
+            )
         self._session_id = session.id
         self._runs, self._left_out = read(session, executions, limit, now_ms, progress)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from html import escape
 
-from stayline.timeline.model import Moment, Outage, Run, duration
+from stayline.timeline.model import Moment, Outage, Run, counted, duration
 from stayline.timeline.palette import GLYPHS, STYLE
 from stayline.timeline.scale import Scale, bins, ticks
 
@@ -24,7 +24,7 @@ WIDTH = 960
 BINS = 217
 
 _LEFT, _RIGHT = 78.0, 946.0
-_HEAD, _PANEL, _FOOT = 46.0, 226.0, 40.0
+_HEAD, _PANEL, _FOOT = 46.0, 212.0, 36.0
 _STATUS, _LINK, _MARKS, _BARS = 44.0, 70.0, 84.0, 102.0
 _BAR_HEIGHT = 68.0
 _AXIS = _BARS + _BAR_HEIGHT
@@ -70,11 +70,11 @@ def story(run: Run) -> str:
     """A run in one or two sentences, for those who hear the picture."""
     verb = "is" if run.unfinished else "was"
     said = [f"Run {run.id} {verb} {run.status} after {duration(run.duration_ms)}"]
-    said.append(f"with {_count(run.events, 'event')} and {_count(run.reconnects, 'reconnect')}")
+    said.append(f"with {counted(run.events, 'event')} and {counted(run.reconnects, 'reconnect')}")
     if run.error:
         said.append(f"({run.error})")
     if run.late:
-        said.append(f"and {_count(len(run.late), 'event')} came late")
+        said.append(f"and {counted(len(run.late), 'event')} came late")
     return " ".join(said) + "."
 
 
@@ -92,7 +92,7 @@ def shown(value: str) -> str:
     return escape(_IMPOSSIBLE.sub("\ufffd", value), quote=True)
 
 
-# --- one panel --------------------------------------------------------------------------------------
+# --- one panel ------------------------------------------------------------------------------------
 
 
 def _panel(run: Run, name: str) -> Iterator[str]:
@@ -114,8 +114,8 @@ def _panel(run: Run, name: str) -> Iterator[str]:
 
 def _head(run: Run) -> Iterator[str]:
     yield _text(14, 20, _short(run.id, 46), "name")
-    told = [f"{duration(run.duration_ms)}", _count(run.events, "event")]
-    told.append(_count(run.reconnects, "reconnect"))
+    told = [f"{duration(run.duration_ms)}", counted(run.events, "event")]
+    told.append(counted(run.reconnects, "reconnect"))
     if run.mode:
         told.insert(0, _short(run.mode, 24))
     yield _text(_RIGHT, 20, f"{clock(run.created_ms)}  ·  {'  ·  '.join(told)}", "dim", "end")
@@ -128,7 +128,7 @@ def _head(run: Run) -> Iterator[str]:
         line += " — no wrapper is connected"
     yield _text(14, 36, _short(line, 118), run.status, title=line)
     if run.outside:
-        text = f"{_count(run.outside, 'event')} dated outside the run"
+        text = f"{counted(run.outside, 'event')} dated outside the run"
         yield _text(_RIGHT, 36, text, "dim", "end")
 
 
@@ -198,10 +198,16 @@ def _extent(outage: Outage, scale: Scale) -> tuple[float, float]:
 
 def _shade(outage: Outage, scale: Scale) -> str:
     left, width = _extent(outage, scale)
-    return (
+    drawn = (
         f'<rect class="shade" x="{left:.1f}" y="{_STATUS - 4:g}" width="{width:.1f}" '
         f'height="{_AXIS - _STATUS + 4:g}"/>'
     )
+    length = duration(outage.end_ms - outage.begin_ms)
+    label = length if outage.measured else f"silent {length}"
+    # Between the two marks at its ends.
+    if width > len(label) * _CHARACTER + 18:
+        drawn += _text(left + width / 2, _MARKS + 12, label, "dim", "middle")
+    return drawn
 
 
 def _bars(run: Run, scale: Scale) -> Iterator[str]:
@@ -258,7 +264,7 @@ def _late(run: Run, scale: Scale) -> Iterator[str]:
             'l3 -10"/>'
         )
     length = duration(run.late_until_ms - run.edge_ms)
-    title = f"{_count(len(run.late), 'event')} came late"
+    title = f"{counted(len(run.late), 'event')} came late"
     yield (
         f'<rect class="late" opacity=".3" x="{x + 7:.1f}" y="{_STATUS + 7:g}" '
         f'width="{max(_RIGHT - x - 7, 1):.1f}" height="6" rx="3">'
@@ -269,7 +275,7 @@ def _late(run: Run, scale: Scale) -> Iterator[str]:
         yield _text(_RIGHT, _STATUS + 3, "late", "dim", "end")
 
 
-# --- marks --------------------------------------------------------------------------------------------
+# --- marks ----------------------------------------------------------------------------------------
 
 
 def _marks(run: Run, scale: Scale) -> Iterator[str]:
@@ -334,7 +340,7 @@ def _legend(y: float, name: str) -> Iterator[str]:
         x += 16 + len(label) * _CHARACTER + 16
 
 
-# --- words --------------------------------------------------------------------------------------------
+# --- words ----------------------------------------------------------------------------------------
 
 
 def _text(x: float, y: float, value: str, kind: str, anchor: str = "", title: str = "") -> str:
@@ -348,11 +354,6 @@ def _short(value: str, most: int) -> str:
     return value if len(value) <= most else f"{value[: most - 1]}\u2026"
 
 
-def _count(number: int, noun: str) -> str:
-    figure = f"{number:,}".replace(",", "\u202f")
-    return f"{figure} {noun}" if number == 1 else f"{figure} {noun}s"
-
-
 def _summary(runs: Sequence[Run], left_out: int) -> str:
     more = " (older ones not drawn)" if left_out else ""
-    return _count(len(runs), "run") + more
+    return counted(len(runs), "run") + more

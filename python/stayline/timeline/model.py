@@ -228,13 +228,15 @@ def _close(run: Run, one: Execution, heard: int | None) -> None:
     if one.grace:
         begin = heard if heard is not None else run.started_ms or run.created_ms
         run.outages.append(Outage(begin, run.edge_ms, measured=False, recovered=False))
-        _mark(run, Moment(run.edge_ms, "disconnected", "no wrapper is connected just now"))
+        _mark(run, Moment(begin, "disconnected", "last heard; no wrapper is connected now"))
     if run.ended_ms is None:
         if run.interrupt_requested:
             _mark(run, Moment(run.edge_ms, "interrupt", "it was asked to stop"))
         return
     # The end may be later than what a wrong clock says; marks are told in order.
-    text = run.status if run.error is None else f"{run.status}: {run.error}"
+    # The event that ended it may have said why already.
+    told = run.error is None or any(run.error in one.text for one in run.moments[-3:])
+    text = run.status if told else f"{run.status}: {run.error}"
     run.moments.append(Moment(run.edge_ms, "ended", text))
     run.moments.sort(key=lambda moment: moment.at_ms)
 
@@ -259,6 +261,12 @@ def _said(data: Any) -> str:
 
 def _milliseconds(at: datetime) -> int:
     return round(at.timestamp() * 1000)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 event``, ``2 events``, with thin spaces between thousands."""
+    figure = f"{number:,}".replace(",", "\u202f")
+    return f"{figure} {noun}" if number == 1 else f"{figure} {noun}s"
 
 
 def duration(ms: float) -> str:

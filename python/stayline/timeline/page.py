@@ -14,7 +14,8 @@ _MOST_ROWS = 200
 
 _STYLE = """
 :root{color-scheme:light dark;--paper:#fff;--ink:#1f2328;--dim:#59636e;--line:#d1d9e0}
-@media (prefers-color-scheme:dark){:root{--paper:#0d1117;--ink:#e6edf3;--dim:#9198a1;--line:#3d444d}}
+@media (prefers-color-scheme:dark){:root{
+--paper:#0d1117;--ink:#e6edf3;--dim:#9198a1;--line:#3d444d}}
 body{margin:0 auto;padding:20px;max-width:1200px;background:var(--paper);color:var(--ink);
 font:14px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,'Liberation Sans',sans-serif}
 figure{margin:0}

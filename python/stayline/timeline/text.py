@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from stayline.timeline.drawing import clock
-from stayline.timeline.model import Run, duration
+from stayline.timeline.model import Run, counted, duration
 from stayline.timeline.scale import Scale, bins
 
 __all__ = ["draw"]
@@ -33,8 +33,8 @@ def _run(run: Run, width: int) -> Iterator[str]:
     told = f" ({run.error})" if run.error else ""
     yield f"{run.id}  {run.status}{told}"
     yield (
-        f"{clock(run.created_ms)}, {duration(run.duration_ms)}, {run.events} events, "
-        f"{run.reconnects} reconnects"
+        f"{clock(run.created_ms)}, {duration(run.duration_ms)}, "
+        f"{counted(run.events, 'event')}, {counted(run.reconnects, 'reconnect')}"
     )
     columns = max(width - _LABEL, 10)
     scale = Scale(run.created_ms, run.edge_ms, run.edge_ms, 0.0, float(columns))
@@ -50,7 +50,7 @@ def _run(run: Run, width: int) -> Iterator[str]:
     if more > 0:
         yield f"  and {more + run.moments_left_out} more"
     if run.late:
-        yield f"  {len(run.late)} events came late"
+        yield f"  {counted(len(run.late), 'event')} came late"
 
 
 def _link(run: Run, scale: Scale, columns: int) -> str:
