@@ -62,14 +62,16 @@ def test_runs_are_a_table_of_plain_columns_in_a_pipe(folder: Path) -> None:
         "SESSION",
         "EXECUTION",
         "STATUS",
+        "HEALTH",
         "STARTED",
         "DURATION",
         "EVENTS",
         "RECONNECTS",
+        "SEEN",
     ]
     assert row.split()[0] == "s"
     assert row.split()[2] == "completed"
-    assert row.split()[-2:] == ["5", "0"]
+    assert row.split()[-3:-1] == ["5", "0"]
 
 
 def test_runs_can_be_filtered(folder: Path) -> None:

@@ -1,0 +1,217 @@
+"""``stayline watch``: all runs as a table, or one session as it goes.
+
+What a reader is told beside the events are *changes*: of the status, of the health, of the
+connection. They come from looking at the run's row every so often, so that two changes between two
+looks are one; the events are all there, in order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from contextlib import closing
+
+from stayline.cli import lines, runs
+from stayline.cli.console import columns, duration, fit, paint, table_lines, visible
+from stayline.cli.screen import Screen
+from stayline.cli.source import Feed, Source, opened
+from stayline.cli.views import Query, Record, Run, State, iso, now_ms
+
+
+def main(options: argparse.Namespace) -> int:
+    """Goes on until Ctrl-C, or with ``--until-end`` until the active run has ended."""
+    with opened(options, empty=options.session is None) as source:
+        if options.session is None:
+            return _Table(source, options).run()
+        state = source.state(options.session)
+        after = max(0, state.last_event_id - options.tail)
+        with closing(
+            source.feed(options.session, Query(after, options.types), follow=True)
+        ) as feed:
+            return _Session(source, feed, options, after).run()
+
+
+# --- one session ----------------------------------------------------------------------------------
+
+
+class _Session:
+    def __init__(self, source: Source, feed: Feed, options: argparse.Namespace, after: int) -> None:
+        self._source = source
+        self._feed = feed
+        self._options = options
+        self._screen = Screen()
+        self._seen = after
+        self._told: tuple[object, ...] | None = None
+
+    def run(self) -> int:
+        try:
+            while True:
+                # Looked at first: a run that has ended has stored all its events by then, so that
+                # what is taken next is complete.
+                state = self._source.state(self._options.session)
+                self._tell_changes(state)
+                self._status(state)
+                wait = self._options.interval
+                while True:
+                    records = self._feed.take(wait)
+                    for record in records:
+                        self._show(record)
+                    if not records or self._feed.over:
+                        break
+                    self._status(state)
+                    wait = 0.0
+                    if self._feed.caught_up and self._seen >= state.last_event_id:
+                        break
+                if self._feed.over:
+                    return 0 if self._options.until_end is False else 1
+                if self._finished(state):
+                    return 0 if state.run is not None and state.run.status == "completed" else 1
+        finally:
+            self._screen.leave()
+
+    def _finished(self, state: State) -> bool:
+        if not self._options.until_end or not self._feed.caught_up:
+            return False
+        return state.run is None or not state.run.active
+
+    def _show(self, record: Record) -> None:
+        self._seen = max(self._seen, record.id)
+        self._screen.line(record.frame if self._options.json else lines.line(record))
+
+    def _tell_changes(self, state: State) -> None:
+        run = state.run
+        if run is None:
+            return
+        told = (run.execution, run.status, run.health, run.linked, run.interrupt_requested)
+        if told == self._told:
+            return
+        self._told = told
+        now = now_ms()
+        if self._options.json:
+            self._screen.line(json.dumps(_state_record(run, now), ensure_ascii=False))
+        else:
+            self._screen.line(lines.note(now, f"{run.execution} {_condition(run)}", _style(run)))
+
+    def _status(self, state: State) -> None:
+        if self._options.json or not self._screen.live:
+            sys.stdout.flush()
+            return
+        behind = max(state.last_event_id - self._seen, 0)
+        width = columns()
+        rule = "\u2500" * width
+        self._screen.block(
+            [paint(rule, "dim"), _painted(_summary(state, behind, now_ms()), width, state.run)]
+        )
+
+
+def _condition(run: Run) -> str:
+    """The status in words, with what is out of the ordinary."""
+    parts = [run.status]
+    if run.error:
+        parts[0] += f" ({run.error})"
+    if run.health:
+        parts.append(run.health)
+    if run.linked is False:
+        parts.append("no wrapper is connected")
+    if run.interrupt_requested:
+        parts.append("asked to stop")
+    return ", ".join(parts)
+
+
+def _style(run: Run) -> str:
+    if run.linked is False:
+        return "trouble"
+    return run.health if run.health in ("unknown", "stale") else run.status
+
+
+def _summary(state: State, behind: int, now: int) -> str:
+    run = state.run
+    if run is None:
+        return f"{visible(state.session)}  nothing ran"
+    parts = [_condition(run)]
+    if run.seconds(now) is not None:
+        parts.append(duration(run.seconds(now)))
+    if run.events is not None:
+        parts.append(f"{run.events} events")
+    if run.reconnects:
+        parts.append(f"{run.reconnects} reconnects")
+    if run.active and run.silent(now) is not None:
+        parts.append(f"seen {duration(run.silent(now))} ago")
+    if behind:
+        parts.append(f"{behind} behind")
+    return f"{visible(state.session)}  {visible(' · '.join(parts))}"
+
+
+def _painted(text: str, width: int, run: Run | None) -> str:
+    fitted = fit(text, width)
+    return fitted if run is None else paint(fitted, _style(run))
+
+
+def _state_record(run: Run, now: int) -> dict[str, object]:
+    return {
+        "eventId": 0,
+        "executionId": run.execution,
+        "sessionId": run.session,
+        "streamEventType": "state",
+        "timestamp": iso(now),
+        "data": run.record(now),
+    }
+
+
+# --- all runs -------------------------------------------------------------------------------------
+
+
+class _Table:
+    def __init__(self, source: Source, options: argparse.Namespace) -> None:
+        self._source = source
+        self._options = options
+        self._screen = Screen()
+        self._told: dict[str, tuple[object, ...]] = {}
+
+    def run(self) -> int:
+        try:
+            while True:
+                found = self._source.runs(None, None, self._options.limit)
+                if self._screen.live and not self._options.json:
+                    self._screen.block(self._drawn(found))
+                else:
+                    self._tell_changes(found)
+                if self._options.until_end and not any(run.active for run in found):
+                    return 0
+                time.sleep(self._options.interval)
+        finally:
+            self._screen.leave()
+
+    def _drawn(self, found: list[Run]) -> list[str]:
+        now = now_ms()
+        width = columns()
+        active = sum(run.active for run in found)
+        clock = time.strftime("%H:%M:%S")
+        head = fit(f"{clock}  {active} active of {len(found)} shown  {self._source.name}", width)
+        if not found:
+            return [head, "no runs yet"]
+        # What does not fit the terminal could not be drawn again in place.
+        most = _lines() - 3
+        rows = [runs.row(run, now) for run in found[: max(most, 1)]]
+        drawn = table_lines(runs.TITLES, rows, right=runs.FIGURES, spare=runs.SPARE)
+        return [paint(head, "dim"), *drawn]
+
+    def _tell_changes(self, found: list[Run]) -> None:
+        now = now_ms()
+        for run in reversed(found):
+            told = (run.status, run.health, run.linked, run.interrupt_requested, run.reconnects)
+            if self._told.get(run.execution) == told:
+                continue
+            self._told[run.execution] = told
+            if self._options.json:
+                print(json.dumps(run.record(now), ensure_ascii=False))
+            else:
+                print(lines.note(now, f"{run.session}  {run.execution}  {_condition(run)}"))
+        sys.stdout.flush()
+
+
+def _lines() -> int:
+    return max(shutil.get_terminal_size().lines, 5)
