@@ -72,7 +72,8 @@ Lists executions, newest first. Works while a coordinator owns the file.
   stayline runs --store sqlite:/var/lib/agents/runs.db --json
   stayline runs --to http://127.0.0.1:8787 --session nightly
 
-SEEN is how long ago the last sign of life was; `-` before the first. A terminal that is too
+HEALTH says `no link` while no wrapper is connected to a running execution. SEEN is how long ago
+the last sign of life was; `-` before the first. A terminal that is too
 narrow loses columns, a pipe never does.
 """
 

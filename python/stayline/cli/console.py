@@ -25,6 +25,7 @@ _STYLES = {
     "healthy": "32",
     "unknown": "33",
     "stale": "31",
+    "no link": "31",
     "title": "1",
     "dim": "2",
     "trouble": "31",
@@ -90,6 +91,14 @@ def fit(text: str, width: int) -> str:
     return text
 
 
+def shorten(text: str, width: int) -> str:
+    """An id within so many columns: both of its ends, since many begin alike."""
+    if cells(text) <= width or width < 5 or not text.isascii():
+        return fit(text, width)
+    tail = (width - 1) // 2
+    return f"{text[: width - 1 - tail]}\u2026{text[-tail:]}"
+
+
 def table(
     titles: Sequence[str],
     rows: Sequence[Sequence[str]],
@@ -126,7 +135,7 @@ def table_lines(
         drawn = []
         for title, cell in zip(titles, row, strict=True):
             if title in kept:
-                text = fit(cell, widths[title])
+                text = shorten(cell, widths[title])
                 gap = " " * (widths[title] - cells(text))
                 painted = paint(text, "title" if number == 0 else cell)
                 drawn.append(gap + painted if title in right else painted + gap)
@@ -144,7 +153,7 @@ def moment(value: datetime | int | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """A duration for people: ``0.4s``, ``12s``, ``3m05s``, ``2h07m``."""
+    """A duration for people: ``0.4s``, ``12s``, ``3m05s``, ``2h07m``, ``9d04h``."""
     if seconds is None:
         return "-"
     if seconds < 9.95:
@@ -154,7 +163,9 @@ def duration(seconds: float | None) -> str:
         return f"{whole}s"
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    if whole < 100 * 3600:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86_400}d{whole % 86_400 // 3600:02}h"
 
 
 def count(number: int, noun: str) -> str:

@@ -42,7 +42,7 @@ def row(run: Run, now: int) -> list[str]:
         visible(run.session),
         visible(run.execution),
         run.status,
-        run.health or "-",
+        "no link" if run.linked is False else run.health or "-",
         # When it was started by the host, which is where its life begins.
         moment(run.created_ms),
         duration(run.seconds(now)),

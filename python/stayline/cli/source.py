@@ -16,7 +16,7 @@ from typing import Protocol
 import stayline
 from stayline.cli import places
 from stayline.cli.remote import RemoteSource
-from stayline.cli.views import Query, Record, Run, State, Status
+from stayline.cli.views import Query, Record, Run, State, Status, now_ms
 
 #: Sessions looked at in one store; those with the newest activity come first.
 _MOST_SESSIONS = 10_000
@@ -116,10 +116,7 @@ class StoreSource:
                 for one in _executions(store, session, status, limit)
             )
         found.sort(key=lambda row: row[0].created_at, reverse=True)
-        return [
-            Run.of(one, name, home.count_events(executions=[one.id]))
-            for one, home, name in found[:limit]
-        ]
+        return [_run(one, home, name) for one, home, name in found[:limit]]
 
     def state(self, session: str) -> State:
         """One session now."""
@@ -128,9 +125,7 @@ class StoreSource:
         info = home.info()
         newest = home.executions(limit=1)
         shown = home.execution(info.active) if info.active else newest[0] if newest else None
-        run = None
-        if shown is not None:
-            run = Run.of(shown, name, home.count_events(executions=[shown.id]))
+        run = None if shown is None else _run(shown, home, name)
         return State(session, info.last_event_id, run)
 
     def locate(self, session: str) -> tuple[stayline.Coordinator, str]:
@@ -204,6 +199,17 @@ class _StoreFeed:
 
     def close(self) -> None:
         """Nothing to stop."""
+
+
+def _run(one: stayline.Execution, home: stayline.Session, name: str) -> Run:
+    newest = None
+    if one.status == "running":
+        # The session's newest event is the active execution's, unless it came late.
+        for event in home.events(after=max(home.info().last_event_id - 1, 0), limit=1):
+            if event.execution_id == one.id:
+                # A wrapper's clock may be ahead of ours.
+                newest = min(event.timestamp_ms, now_ms())
+    return Run.of(one, name, home.count_events(executions=[one.id]), newest)
 
 
 def _executions(

@@ -12,6 +12,9 @@ import stayline
 
 Status: TypeAlias = Literal["pending", "running", "completed", "failed", "interrupted"]
 
+#: What the owner of a file has set is not in it.
+_SETTINGS = stayline.Settings()
+
 
 @dataclass(frozen=True)
 class Query:
@@ -51,17 +54,23 @@ class Run:
     @classmethod
     def of(cls, one: stayline.Execution, place: str, events: int | None) -> Run:
         """From a store."""
+        seen = _newest(
+            *(
+                _milliseconds(at)
+                for at in (one.started_at, one.last_heartbeat_at, one.last_event_at)
+            )
+        )
         return cls(
             session=one.session_id,
             execution=one.id,
             status=one.status,
             error=one.error,
             mode=one.mode,
-            health=one.health,
+            health=one.health or _health(one.status, seen),
             created_ms=_milliseconds(one.created_at) or 0,
             started_ms=_milliseconds(one.started_at),
             completed_ms=_milliseconds(one.completed_at),
-            seen_ms=_newest(_milliseconds(one.last_heartbeat_at), _milliseconds(one.last_event_at)),
+            seen_ms=seen,
             reconnects=one.reconnects,
             interrupt_requested=one.interrupt_requested,
             linked=not one.grace if one.status == "running" else None,
@@ -82,7 +91,7 @@ class Run:
             created_ms=one["createdAt"],
             started_ms=one["startedAt"],
             completed_ms=one["completedAt"],
-            seen_ms=_newest(one["lastHeartbeatAt"], one["lastEventAt"]),
+            seen_ms=_newest(one["startedAt"], one["lastHeartbeatAt"], one["lastEventAt"]),
             reconnects=one["reconnects"],
             interrupt_requested=one["interruptRequested"],
             linked=linked if one["status"] == "running" else None,
@@ -197,3 +206,13 @@ def _milliseconds(at: datetime | None) -> int | None:
 
 def _newest(*moments: int | None) -> int | None:
     return max((at for at in moments if at is not None), default=None)
+
+
+def _health(status: str, seen_ms: int | None) -> str | None:
+    """R6 for a reader, who has the stored signs of life only; they are at most a debounce old."""
+    if status != "running" or seen_ms is None:
+        return None
+    age = now_ms() - seen_ms
+    if age < _SETTINGS.healthy_within_ms:
+        return "healthy"
+    return "unknown" if age <= _SETTINGS.stale_after_ms else "stale"

@@ -13,12 +13,26 @@ import shutil
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 
 from stayline.cli import lines, runs
-from stayline.cli.console import columns, duration, fit, paint, table_lines, visible
+from stayline.cli.console import (
+    cells,
+    columns,
+    count,
+    duration,
+    fit,
+    paint,
+    shorten,
+    table_lines,
+    visible,
+)
 from stayline.cli.screen import Screen
 from stayline.cli.source import Feed, Source, opened
 from stayline.cli.views import Query, Record, Run, State, iso, now_ms
+
+#: Columns in front of a note's text.
+_BEFORE_NOTE = 23
 
 
 def main(options: argparse.Namespace) -> int:
@@ -45,13 +59,15 @@ class _Session:
         self._screen = Screen()
         self._seen = after
         self._told: tuple[object, ...] | None = None
+        #: When the newest event of an execution came; a server's rows know it only roughly (R14).
+        self._heard: tuple[str, int] = ("", 0)
 
     def run(self) -> int:
         try:
             while True:
                 # Looked at first: a run that has ended has stored all its events by then, so that
                 # what is taken next is complete.
-                state = self._source.state(self._options.session)
+                state = self._state()
                 self._tell_changes(state)
                 self._status(state)
                 wait = self._options.interval
@@ -72,6 +88,13 @@ class _Session:
         finally:
             self._screen.leave()
 
+    def _state(self) -> State:
+        state = self._source.state(self._options.session)
+        execution, heard = self._heard
+        if state.run is None or state.run.execution != execution or not state.run.active:
+            return state
+        return replace(state, run=replace(state.run, seen_ms=max(state.run.seen_ms or 0, heard)))
+
     def _finished(self, state: State) -> bool:
         if not self._options.until_end or not self._feed.caught_up:
             return False
@@ -79,6 +102,8 @@ class _Session:
 
     def _show(self, record: Record) -> None:
         self._seen = max(self._seen, record.id)
+        if self._feed.caught_up and not record.control:
+            self._heard = (str(record.fields.get("executionId")), now_ms())
         self._screen.line(record.frame if self._options.json else lines.line(record))
 
     def _tell_changes(self, state: State) -> None:
@@ -93,17 +118,26 @@ class _Session:
         if self._options.json:
             self._screen.line(json.dumps(_state_record(run, now), ensure_ascii=False))
         else:
-            self._screen.line(lines.note(now, f"{run.execution} {_condition(run)}", _style(run)))
+            self._screen.line(lines.note(now, self._named(run), _style(run)))
+
+    def _named(self, run: Run) -> str:
+        condition = _condition(run)
+        room = max(columns() - _BEFORE_NOTE - cells(condition) - 1, 13)
+        name = shorten(run.execution, room) if self._screen.live else run.execution
+        return f"{name} {condition}"
 
     def _status(self, state: State) -> None:
         if self._options.json or not self._screen.live:
             sys.stdout.flush()
             return
+        if self._options.types and self._feed.caught_up:
+            # What is not asked for does not come.
+            self._seen = max(self._seen, state.last_event_id)
         behind = max(state.last_event_id - self._seen, 0)
         width = columns()
         rule = "\u2500" * width
         self._screen.block(
-            [paint(rule, "dim"), _painted(_summary(state, behind, now_ms()), width, state.run)]
+            [paint(rule, "dim"), _painted(_summary(state, behind, now_ms(), width), state.run)]
         )
 
 
@@ -127,27 +161,32 @@ def _style(run: Run) -> str:
     return run.health if run.health in ("unknown", "stale") else run.status
 
 
-def _summary(state: State, behind: int, now: int) -> str:
+def _summary(state: State, behind: int, now: int, width: int) -> str:
+    """One line within the terminal: what is known comes first, the name takes what is left."""
     run = state.run
-    if run is None:
-        return f"{visible(state.session)}  nothing ran"
-    parts = [_condition(run)]
-    if run.seconds(now) is not None:
-        parts.append(duration(run.seconds(now)))
-    if run.events is not None:
-        parts.append(f"{run.events} events")
-    if run.reconnects:
-        parts.append(f"{run.reconnects} reconnects")
-    if run.active and run.silent(now) is not None:
-        parts.append(f"seen {duration(run.silent(now))} ago")
+    parts = ["nothing ran"] if run is None else [_condition(run), *_figures(run, now)]
     if behind:
         parts.append(f"{behind} behind")
-    return f"{visible(state.session)}  {visible(' · '.join(parts))}"
+    told = visible(" \u00b7 ".join(parts))
+    name = visible(state.session)
+    return fit(f"{shorten(name, max(width - cells(told) - 2, 12))}  {told}", width)
 
 
-def _painted(text: str, width: int, run: Run | None) -> str:
-    fitted = fit(text, width)
-    return fitted if run is None else paint(fitted, _style(run))
+def _figures(run: Run, now: int) -> list[str]:
+    figures = []
+    if run.seconds(now) is not None:
+        figures.append(duration(run.seconds(now)))
+    if run.events is not None:
+        figures.append(count(run.events, "event"))
+    if run.reconnects:
+        figures.append(count(run.reconnects, "reconnect"))
+    if run.active and run.silent(now) is not None:
+        figures.append(f"seen {duration(run.silent(now))} ago")
+    return figures
+
+
+def _painted(text: str, run: Run | None) -> str:
+    return text if run is None else paint(text, _style(run))
 
 
 def _state_record(run: Run, now: int) -> dict[str, object]:
