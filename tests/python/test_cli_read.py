@@ -165,7 +165,14 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(
     assert named in answer.stderr.decode()
 
 
-@pytest.mark.parametrize("command", [(), ("serve",), ("run",), ("events",), ("runs",)])
+@pytest.mark.parametrize(
+    "command",
+    [
+        (),
+        *((name,) for name in ("serve", "run", "events", "runs", "watch", "timeline")),
+        *((name,) for name in ("fail", "interrupt", "completion")),
+    ],
+)
 def test_help_teaches_by_example(tmp_path: Path, command: tuple[str, ...]) -> None:
     answer = call(tmp_path, *command, "--help")
     assert answer.returncode == 0

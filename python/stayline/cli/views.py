@@ -52,14 +52,13 @@ class Run:
     place: str
 
     @classmethod
-    def of(cls, one: stayline.Execution, place: str, events: int | None) -> Run:
-        """From a store."""
-        seen = _newest(
-            *(
-                _milliseconds(at)
-                for at in (one.started_at, one.last_heartbeat_at, one.last_event_at)
-            )
-        )
+    def of(
+        cls, one: stayline.Execution, place: str, events: int, newest_ms: int | None = None
+    ) -> Run:
+        """From a store. ``newest_ms`` is when the newest of its events was, where that is known:
+        the row's own signs of life are refreshed every so often only (R14)."""
+        signs = (one.started_at, one.last_heartbeat_at, one.last_event_at)
+        seen = _newest(newest_ms, *(_milliseconds(at) for at in signs))
         return cls(
             session=one.session_id,
             execution=one.id,

@@ -98,6 +98,9 @@ class _Session:
     def _finished(self, state: State) -> bool:
         if not self._options.until_end or not self._feed.caught_up:
             return False
+        if self._seen < state.last_event_id and not self._options.types:
+            # On its way from the server.
+            return False
         return state.run is None or not state.run.active
 
     def _show(self, record: Record) -> None:
