@@ -196,9 +196,9 @@ def test_no_color_means_none(
     terminal = Terminal("sh", "-c", command, "sh", *STAYLINE, "runs")
     try:
         terminal.wait_for(b"SESSION")
-        terminal.wait_for(b"running")
-        assert b"\x1b[" not in terminal._seen
         terminal.wait_for(b"end")
+        assert b"running" in terminal.passed
+        assert b"\x1b" not in terminal.passed
     finally:
         terminal.close()
 

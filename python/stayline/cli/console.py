@@ -1,8 +1,9 @@
 """What people read: tables, colours, times, and one-line errors.
 
 Colours appear on a terminal only, and never with ``NO_COLOR`` or ``TERM=dumb``. Tables are plain
-columns, so that ``grep`` and ``awk`` work on them; on a terminal that is too narrow the least
-needed columns go first, then texts are shortened, and in a pipe nothing is ever left out.
+columns, so that ``grep`` and ``awk`` work on them; a terminal that is too narrow loses the least
+needed ones, and wraps what is still too wide, because an id cut short is of no use. In a pipe
+nothing is ever left out.
 """
 
 from __future__ import annotations
@@ -117,9 +118,11 @@ def table_lines(
     *,
     right: Sequence[str],
     spare: Sequence[str] = (),
+    cut: bool = False,
 ) -> list[str]:
     """A table's lines. Columns named in ``right`` hold figures and are aligned to the right; on a
-    terminal that is too narrow those in ``spare`` are left out, the first one first."""
+    terminal that is too narrow those in ``spare`` are left out, the first one first. ``cut``
+    shortens texts so that each line fits, for what is drawn again in place."""
     kept = list(titles)
     widths = {
         title: max([len(title), *(cells(row[index]) for row in rows)])
@@ -129,7 +132,8 @@ def table_lines(
         for title in spare:
             if _total(kept, widths) > columns():
                 kept.remove(title)
-        _narrow(kept, widths, columns())
+        if cut:
+            _narrow(kept, widths, columns())
     lines = []
     for number, row in enumerate([[title.upper() for title in titles], *rows]):
         drawn = []

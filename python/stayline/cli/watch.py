@@ -238,7 +238,7 @@ class _Table:
         # What does not fit the terminal could not be drawn again in place.
         most = _lines() - 3
         rows = [runs.row(run, now) for run in found[: max(most, 1)]]
-        drawn = table_lines(runs.TITLES, rows, right=runs.FIGURES, spare=runs.SPARE)
+        drawn = table_lines(runs.TITLES, rows, right=runs.FIGURES, spare=runs.SPARE, cut=True)
         return [paint(head, "dim"), *drawn]
 
     def _tell_changes(self, found: list[Run]) -> None:
