@@ -74,7 +74,7 @@ Lists executions, newest first. Works while a coordinator owns the file.
 
 HEALTH says `no link` while no wrapper is connected to a running execution. SEEN is how long ago
 the last sign of life was; `-` before the first. A terminal that is too
-narrow loses columns, a pipe never does.
+narrow loses columns, or gets some lines a run; a pipe always gets the whole table.
 """
 
 WATCH = """\

@@ -2,8 +2,7 @@
 
 Colours appear on a terminal only, and never with ``NO_COLOR`` or ``TERM=dumb``. Tables are plain
 columns, so that ``grep`` and ``awk`` work on them; a terminal that is too narrow loses the least
-needed ones, and wraps what is still too wide, because an id cut short is of no use. In a pipe
-nothing is ever left out.
+needed ones. In a pipe nothing is ever left out.
 """
 
 from __future__ import annotations
@@ -124,10 +123,7 @@ def table_lines(
     terminal that is too narrow those in ``spare`` are left out, the first one first. ``cut``
     shortens texts so that each line fits, for what is drawn again in place."""
     kept = list(titles)
-    widths = {
-        title: max([len(title), *(cells(row[index]) for row in rows)])
-        for index, title in enumerate(titles)
-    }
+    widths = _widths(titles, rows)
     if movable():
         for title in spare:
             if _total(kept, widths) > columns():
@@ -145,6 +141,12 @@ def table_lines(
                 drawn.append(gap + painted if title in right else painted + gap)
         lines.append("  ".join(drawn).rstrip())
     return lines
+
+
+def too_wide(titles: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str]) -> bool:
+    """Whether a terminal would have to wrap the table, even without what can be spared."""
+    kept = [title for title in titles if title not in spare]
+    return movable() and _total(kept, _widths(titles, rows)) > columns()
 
 
 def moment(value: datetime | int | None) -> str:
@@ -181,6 +183,13 @@ def _cells(one: str) -> int:
     if unicodedata.combining(one):
         return 0
     return 2 if unicodedata.east_asian_width(one) in "WF" else 1
+
+
+def _widths(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, int]:
+    return {
+        title: max([len(title), *(cells(row[index]) for row in rows)])
+        for index, title in enumerate(titles)
+    }
 
 
 def _total(titles: Sequence[str], widths: dict[str, int]) -> int:

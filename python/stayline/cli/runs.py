@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from stayline.cli.console import duration, moment, table, visible
+from stayline.cli.console import duration, moment, paint, table, too_wide, visible
 from stayline.cli.source import opened
 from stayline.cli.views import Run, now_ms
 
@@ -30,10 +30,29 @@ def main(options: argparse.Namespace) -> int:
         for run in found:
             print(json.dumps(run.record(now), ensure_ascii=False))
     elif found:
-        table(TITLES, [row(run, now) for run in found], right=FIGURES, spare=SPARE)
+        rows = [row(run, now) for run in found]
+        if too_wide(TITLES, rows, SPARE):
+            _stack(rows)
+        else:
+            table(TITLES, rows, right=FIGURES, spare=SPARE)
     else:
         print("no runs")
     return 0
+
+
+def _stack(rows: list[list[str]]) -> None:
+    """Some lines a run: an id cut short is of no use, and one that is wrapped hard to copy."""
+    for cells in rows:
+        named = dict(zip(TITLES, cells, strict=True))
+        status, health = named["status"], named["health"]
+        said = paint(status, status) + ("" if health == "-" else f", {paint(health, health)}")
+        print(f"{said}  {named['started']}  for {named['duration']}")
+        print(f"    {named['session']}")
+        print(f"    {named['execution']}")
+        print(
+            f"    events {named['events']}, reconnects {named['reconnects']}, "
+            f"seen {named['seen']} ago"
+        )
 
 
 def row(run: Run, now: int) -> list[str]:
