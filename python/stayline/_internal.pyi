@@ -18,6 +18,8 @@ from typing import (
 
 from typing_extensions import Self, Unpack
 
+from stayline.timeline import Timeline
+
 __version__: Final[str]
 
 _Seconds: TypeAlias = float | timedelta
@@ -860,6 +862,8 @@ class Session:
         the end. The filters `types`, `executions` and `since` are those of `events`. Raises
         `NotFound`; when waiting, `Closed` once the coordinator is closed.
         """
+    ) -> Subscription: ...
+    def timeline(self, *, executions: Sequence[str] | None = None, limit: int = 10) -> Timeline: ...
     def __eq__(self, value: object, /) -> bool: ...
     def __ne__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
