@@ -36,6 +36,7 @@ mod entry;
 mod ids;
 mod link;
 mod notifications;
+mod notified;
 mod outcome;
 mod record;
 mod session;
