@@ -246,6 +246,12 @@ impl Coordinator {
         self.notification(NotificationCommand::Reject(id.into(), retry_in_ms)).map(|_| ())
     }
 
+    /// Undoes a take whose notification nobody got to see, because whoever had asked for it went
+    /// away meanwhile: it is available at once, and the delivery does not count. `NotFound`.
+    pub fn give_back_notification(&self, id: &str) -> Result<(), Error> {
+        self.notification(NotificationCommand::GiveBack(id.into())).map(|_| ())
+    }
+
     /// Those not acknowledged, in order, parked ones included, or only those.
     pub fn notifications(&self, parked_only: bool) -> Result<Vec<NotificationRecord>, Error> {
         self.shared.read(|reader| reader.notifications(parked_only))
