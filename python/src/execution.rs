@@ -15,7 +15,7 @@ use crate::process::Owned;
 use crate::session::HandleRef;
 use crate::text::{self, Text};
 use crate::time::{Seconds, optional_datetime};
-use crate::wait::Bell;
+use crate::wait::{Bell, Waiting};
 
 struct Watching {
     watch: Watch,
@@ -232,6 +232,11 @@ impl Execution {
     fn poll(&self, py: Python<'_>) -> Result<bool> {
         let watching = self.watching(py)?;
         Ok(watching.bell.take(|| self.ended(watching))?.is_some())
+    }
+
+    /// For `stayline.aio`: a place to wait for its end.
+    fn _waiting(&self, py: Python<'_>) -> Result<Waiting> {
+        Waiting::at(&self.watching(py)?.bell)
     }
 
     /// A descriptor for event loops: readable when `poll` may have something to tell.

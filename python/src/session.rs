@@ -398,6 +398,26 @@ impl Session {
         Subscription::new(py, Arc::clone(&self.handle), options, timeout.unwrap_or_default())
     }
 
+    /// A picture of the newest `limit` runs, or of the `executions` named, oldest first: a
+    /// `stayline.timeline.Timeline`, which notebooks show and which saves itself as a page or SVG.
+    /// Raises `NotFound` for a session or execution that is not known (R19a).
+    #[pyo3(signature = (*, executions = None, limit = 10))]
+    fn timeline<'py>(
+        slf: &Bound<'py, Session>,
+        executions: Option<Bound<'py, PyAny>>,
+        limit: i64,
+    ) -> Result<Bound<'py, PyAny>> {
+        let py = slf.py();
+        // Runs that have not ended are drawn up to the coordinator's now (R18c).
+        let now = slf.get().handle.get()?.home()?.coordinator.now();
+        let options = PyDict::new(py);
+        options.set_item("now_ms", now)?;
+        options.set_item("executions", executions)?;
+        options.set_item("limit", limit)?;
+        let module = py.import("stayline.timeline")?;
+        Ok(module.call_method("Timeline", (slf,), Some(&options))?)
+    }
+
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
         // Two handles on one session of one coordinator are the same to a user.
         let (Ok(other), Some(mine)) = (other.cast::<Session>(), self.handle.peek()) else {
