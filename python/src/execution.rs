@@ -15,7 +15,7 @@ use crate::process::Owned;
 use crate::session::HandleRef;
 use crate::text::{self, Text};
 use crate::time::{Seconds, optional_datetime};
-use crate::wait::Bell;
+use crate::wait::{Bell, Waiting};
 
 struct Watching {
     watch: Watch,
@@ -108,7 +108,7 @@ impl Execution {
 
 #[pymethods]
 impl Execution {
-    /// Its id.
+    /// Its id, unique within its session.
     #[getter]
     fn id(&self) -> &str {
         &self.id
@@ -183,7 +183,7 @@ impl Execution {
         Ok(self.view(py)?.record.agent_session_id.clone().map(Text))
     }
 
-    /// When it was started.
+    /// When it was added, by `start` (R2).
     #[getter]
     fn created_at<'py>(&self, py: Python<'py>) -> Result<Option<Bound<'py, PyAny>>> {
         Ok(optional_datetime(py, Some(self.view(py)?.record.created_at))?)
@@ -207,13 +207,16 @@ impl Execution {
         Ok(optional_datetime(py, self.view(py)?.record.last_heartbeat_at)?)
     }
 
-    /// The same for frames other than heartbeats (R14).
+    /// The stored time of the last frame other than a heartbeat (R14).
     #[getter]
     fn last_event_at<'py>(&self, py: Python<'py>) -> Result<Option<Bound<'py, PyAny>>> {
         Ok(optional_datetime(py, self.view(py)?.record.last_event_at)?)
     }
 
-    /// Waits until it is terminal and returns it; `Timeout` when the time is over before.
+    /// Waits until it is terminal and returns it.
+    ///
+    /// `timeout` is in seconds (a number or a `timedelta`; `None`: for ever). Raises `Timeout` when
+    /// the time is over before; the run goes on. Raises `Closed` when the coordinator was closed.
     #[pyo3(signature = (timeout = None))]
     fn wait<'py>(slf: PyRef<'py, Self>, timeout: Option<Seconds>) -> Result<PyRef<'py, Self>> {
         let py = slf.py();
@@ -229,6 +232,11 @@ impl Execution {
     fn poll(&self, py: Python<'_>) -> Result<bool> {
         let watching = self.watching(py)?;
         Ok(watching.bell.take(|| self.ended(watching))?.is_some())
+    }
+
+    /// For `stayline.aio`: a place to wait for its end.
+    fn _waiting(&self, py: Python<'_>) -> Result<Waiting> {
+        Waiting::at(&self.watching(py)?.bell)
     }
 
     /// A descriptor for event loops: readable when `poll` may have something to tell.

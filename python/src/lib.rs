@@ -15,6 +15,7 @@ mod coordinator;
 mod error;
 mod event;
 mod execution;
+mod exit;
 mod home;
 mod json;
 mod jsonl;
@@ -43,6 +44,7 @@ use pyo3::prelude::*;
 fn _internal(module: &Bound<'_, PyModule>) -> PyResult<()> {
     process::register(module)?;
     error::register(module)?;
+    exit::register(module)?;
     jsonl::register(module)?;
     log::register(module)?;
     values::register(module)?;
@@ -66,7 +68,9 @@ fn _internal(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<subscription::Subscription>()?;
     module.add_class::<signals::Signals>()?;
     module.add_class::<signals::Kills>()?;
+    module.add_class::<wait::Waiting>()?;
     module.add_class::<wrapper::Wrapper>()?;
+    module.add_function(wrap_pyfunction!(json::_to_json, module)?)?;
     module.add("SansioWrapper", module.py().get_type::<sansio::Wrapper>())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     // `stayline` says what is public; nobody imports all of this.

@@ -15,7 +15,7 @@ use crate::session::HandleRef;
 use crate::text;
 use crate::time::Seconds;
 use crate::values::{Close, Send};
-use crate::wait::{Bell, released};
+use crate::wait::{Bell, Waiting, released};
 
 struct Inner {
     // Before the session: a link that is dropped tells its coordinator.
@@ -68,7 +68,8 @@ impl Link {
     }
 
     /// Hands one frame over: `str` for a text frame, `bytes` for a binary one (which is refused,
-    /// R28). Waits only for back-pressure.
+    /// R28). Waits only for back-pressure; a frame that is refused is answered on the link and
+    /// raises nothing. Raises `Closed` once the coordinator is closed.
     fn receive(&self, py: Python<'_>, frame: &Bound<'_, PyAny>) -> Result<()> {
         let inner = self.inner.get()?;
         inner.wait_for_room(py)?;
@@ -87,13 +88,39 @@ impl Link {
         guarded(|| inner.link.receive_many(&frames))
     }
 
+    /// For `stayline.aio`: hands frames over unless the link is congested; whether it did.
+    fn _try_receive(&self, frames: Vec<String>) -> Result<bool> {
+        let inner = self.inner.get()?;
+        let free = !inner.link.is_congested();
+        if free {
+            guarded(|| inner.link.submit(&frames))?;
+        }
+        Ok(free)
+    }
+
+    /// For `stayline.aio`: the same for a binary frame of this size.
+    fn _try_receive_binary(&self, bytes: usize) -> Result<bool> {
+        let inner = self.inner.get()?;
+        let free = !inner.link.is_congested();
+        if free {
+            guarded(|| inner.link.receive_binary(bytes))?;
+        }
+        Ok(free)
+    }
+
+    /// For `stayline.aio`: a place to wait for outputs, room and the end.
+    fn _waiting(&self) -> Result<Waiting> {
+        Waiting::at(&self.inner.get()?.bell)
+    }
+
     /// Whether the next `receive` would wait: stop reading from the socket meanwhile.
     #[getter]
     fn congested(&self) -> Result<bool> {
         Ok(self.inner.get()?.link.is_congested())
     }
 
-    /// The socket is gone, by whomever. Twice is fine.
+    /// Says that the socket is gone, by whomever, with its close code; starts the grace of the
+    /// execution when this was its last link (R20). Twice is fine.
     #[pyo3(signature = (code = 1006, reason = ""))]
     fn closed(&self, py: Python<'_>, code: u16, reason: &str) -> Result<()> {
         let inner = self.inner.get()?;

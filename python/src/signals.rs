@@ -104,6 +104,12 @@ impl Hub {
         Ok(if kill.is_none() && !queues.over { None } else { Some(kill) })
     }
 
+    /// Whether there will be no more signals, all being taken.
+    pub fn is_over(&self) -> bool {
+        let queues = self.queues.lock();
+        queues.over && queues.signals.is_empty()
+    }
+
     /// The next signal without waiting.
     pub fn try_signal(&self) -> Result<Option<Told>> {
         Ok(self.bell.take(|| self.signal())?.flatten())

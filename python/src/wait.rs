@@ -20,6 +20,8 @@ use stayline::lock::Mutex;
 use stayline::wake::{EventFd, Wake};
 
 use crate::error::{Result, guarded};
+use crate::exit::Inside;
+use crate::process::Owned;
 
 /// Wakes every call that waits at one object, and its event loop.
 #[derive(Default)]
@@ -102,7 +104,11 @@ impl Bell {
                 (Some(left), Some(bound)) => Some(left.min(bound)),
                 (left, bound) => left.or(bound),
             };
-            py.detach(|| place.descriptor.wait(pause));
+            let inside = py.detach(|| {
+                place.descriptor.wait(pause);
+                Inside::returning()
+            });
+            drop(inside);
             py.check_signals()?;
             place.descriptor.clear();
         }
@@ -127,10 +133,68 @@ impl Drop for Place<'_> {
     }
 }
 
+/// An event loop's place at a bell: a descriptor of its own for the time of one wait, so that
+/// several loops, and several tasks of one, never take each other's wake-ups.
+#[pyclass(frozen, module = "stayline._internal")]
+pub struct Waiting {
+    hung: Owned<Mutex<Option<Hung>>>,
+}
+
+struct Hung {
+    bell: Arc<Bell>,
+    descriptor: Arc<EventFd>,
+}
+
+impl Waiting {
+    /// Hangs one up.
+    pub fn at(bell: &Arc<Bell>) -> Result<Waiting> {
+        let descriptor = EventFd::new()?;
+        bell.waiting.lock().push(Arc::clone(&descriptor));
+        let hung = Hung { bell: Arc::clone(bell), descriptor };
+        Ok(Waiting { hung: Owned::new(Mutex::new(Some(hung))) })
+    }
+
+    fn with<T>(&self, call: impl FnOnce(&EventFd) -> T) -> Result<T> {
+        let hung = self.hung.get()?.lock();
+        let hung = hung.as_ref().ok_or(Error::Closed)?;
+        Ok(call(&hung.descriptor))
+    }
+}
+
+#[pymethods]
+impl Waiting {
+    /// Readable from a ring until `clear`.
+    fn fileno(&self) -> Result<RawFd> {
+        self.with(|descriptor| descriptor.as_fd().as_raw_fd())
+    }
+
+    /// Makes it unreadable; look after this, not before.
+    fn clear(&self) -> Result<()> {
+        self.with(EventFd::clear)
+    }
+
+    /// Rings no more, and gives the descriptor back. Twice is fine.
+    fn close(&self) {
+        if let Some(hung) = self.hung.peek() {
+            hung.lock().take();
+        }
+    }
+}
+
+impl Drop for Hung {
+    fn drop(&mut self) {
+        self.bell.waiting.lock().retain(|other| !Arc::ptr_eq(other, &self.descriptor));
+    }
+}
+
 /// Calls something that may wait for a disk or for another thread: without the interpreter lock.
 pub fn released<T: Send>(
     py: Python<'_>,
     call: impl FnOnce() -> std::result::Result<T, Error> + Send,
 ) -> Result<T> {
-    py.detach(|| guarded(call))
+    let (result, _inside) = py.detach(|| {
+        let result = guarded(call);
+        (result, Inside::returning())
+    });
+    result
 }

@@ -36,6 +36,7 @@ mod entry;
 mod ids;
 mod link;
 mod notifications;
+mod notified;
 mod outcome;
 mod record;
 mod session;
@@ -243,6 +244,12 @@ impl Coordinator {
             return Err(Error::invalid(format!("retry_in_ms cannot be {retry_in_ms}")));
         }
         self.notification(NotificationCommand::Reject(id.into(), retry_in_ms)).map(|_| ())
+    }
+
+    /// Undoes a take whose notification nobody got to see, because whoever had asked for it went
+    /// away meanwhile: it is available at once, and the delivery does not count. `NotFound`.
+    pub fn give_back_notification(&self, id: &str) -> Result<(), Error> {
+        self.notification(NotificationCommand::GiveBack(id.into())).map(|_| ())
     }
 
     /// Those not acknowledged, in order, parked ones included, or only those.
