@@ -1506,7 +1506,9 @@ class Wrapper:
     def state(self) -> _State:
         """`idle`, `connecting`, `connected`, `reconnecting` or `closed`."""
     @property
-    def settings(self) -> Settings: ...
+    def settings(self) -> Settings:
+        """The settings it was opened with."""
+    @property
     @property
     def buffered(self) -> int:
         """Events not yet written to a link."""
