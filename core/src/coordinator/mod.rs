@@ -284,7 +284,7 @@ impl Coordinator {
 
     /// Where it serves: what a second opener of the store is told (`StoreInUse.url`).
     pub fn set_url(&self, url: Option<&str>) -> Result<(), Error> {
-        self.shared.lock_engine().store()?.set_owner_url(url)
+        self.shared.open_engine()?.store()?.set_owner_url(url)
     }
 
     /// Closes in order: what was handed over is committed, links get `Close` 1012, streams end,

@@ -390,7 +390,7 @@ impl Session {
         let entry = match view.record.status.is_terminal() {
             true => None,
             false => {
-                let mut engine = self.shared.lock_engine();
+                let mut engine = self.shared.open_engine()?;
                 let entry = engine
                     .ensure_entry(&self.shared, &self.id)?
                     .ok_or_else(|| super::shared::unknown_session(&self.id))?;

@@ -238,7 +238,12 @@ impl Shared {
         if self.push(std::iter::once(request)) {
             self.lead();
         }
-        slot.wait()
+        let answer = slot.wait();
+        if answer == Err(Error::Closed) {
+            // What closed it while this call was under way.
+            self.check_open()?;
+        }
+        answer
     }
 
     /// [`Shared::call`] for a session's command.
@@ -374,8 +379,7 @@ impl Shared {
     }
 
     pub(super) fn next_deadline(&self) -> Result<Option<Millis>, Error> {
-        self.check_open()?;
-        self.engine.lock().next_deadline(self.time.now())
+        self.open_engine()?.next_deadline(self.time.now())
     }
 
     /// Runs until the coordinator closes: leads for those who do not wait, and wakes at
@@ -476,7 +480,7 @@ impl Shared {
         let pooled = self.readers.lock().pop();
         let mut reader = match pooled {
             Some(reader) => reader,
-            None => self.engine.lock().reader()?,
+            None => self.open_engine()?.reader()?,
         };
         let result = read(reader.as_mut());
         // One that failed is not used again.
@@ -506,6 +510,14 @@ impl Shared {
     /// Forgets a session that nobody reads and in which nothing is live.
     pub(super) fn release_entry(&self, session_id: &Arc<str>) {
         self.engine.lock().release_entry(self, session_id);
+    }
+
+    /// The engine of a coordinator that is still open when its lock is taken: what closed it
+    /// meanwhile is told as such.
+    pub(super) fn open_engine(&self) -> Result<MutexGuard<'_, Engine>, Error> {
+        let engine = self.engine.lock();
+        self.check_open()?;
+        Ok(engine)
     }
 
     pub(super) fn lock_engine(&self) -> MutexGuard<'_, Engine> {

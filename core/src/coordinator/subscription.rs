@@ -78,7 +78,7 @@ impl Subscription {
         let until: Option<Arc<str>> = options.until.as_deref().map(Arc::from);
         let (entry, session, live_from) = {
             // Under the engine's lock no commit falls between the look at the log and the ring.
-            let mut engine = shared.lock_engine();
+            let mut engine = shared.open_engine()?;
             let entry = engine
                 .ensure_entry(&shared, &session_id)?
                 .ok_or_else(|| super::shared::unknown_session(&session_id))?;
