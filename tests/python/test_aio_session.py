@@ -39,6 +39,7 @@ def test_a_run_from_start_to_end(kind: str, location: str) -> None:
             assert (await session.info()).active is None
             (info,) = await coordinator.sessions()
             assert info.latest == execution
+            assert (await session.timeline(executions=["e"])).session_id == "s"
             with pytest.raises(stayline.AlreadyExists):
                 await session.start("e")
             await session.delete()

@@ -72,7 +72,8 @@ from stayline.aio.coordinator import Coordinator, Server
 from stayline.aio.execution import Execution, Launch, Lease
 from stayline.aio.link import Link, Outgoing
 from stayline.aio.notification import Notification, Notifications
-from stayline.aio.session import Session, SessionInfo
+from stayline.aio.session import Session
+from stayline.aio.session_info import SessionInfo
 from stayline.aio.signals import Signals
 from stayline.aio.subscription import Events, Subscription
 from stayline.aio.wrapper import Wrapper

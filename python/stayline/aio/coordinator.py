@@ -13,7 +13,8 @@ from stayline._internal import InvalidArgument
 from stayline.aio._calls import Opening, called
 from stayline.aio._waiting import Seconds, seconds
 from stayline.aio.notification import Notification, Notifications
-from stayline.aio.session import Session, SessionInfo
+from stayline.aio.session import Session
+from stayline.aio.session_info import SessionInfo
 
 #: What ``serve`` asks about a wrapper; an ordinary function, or a coroutine function.
 Authorize: TypeAlias = Callable[[str, str, str | None], bool | Awaitable[bool]]

@@ -1,9 +1,9 @@
-"""Sessions: ``Session``, a handle on one, and ``SessionInfo``, what is known about one."""
+"""Sessions: ``Session``, a handle on one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import stayline
@@ -11,10 +11,12 @@ from stayline.aio._calls import Opening, called
 from stayline.aio._waiting import Seconds, seconds
 from stayline.aio.execution import Execution, Launch, Lease
 from stayline.aio.link import Link
+from stayline.aio.session_info import SessionInfo
 from stayline.aio.subscription import Events, Subscription
 
 if TYPE_CHECKING:
     from stayline._internal import _Ending, _Health, _Moment, _Status, _Verdict
+    from stayline.timeline import Timeline
 
 
 class _NotGiven:
@@ -231,6 +233,12 @@ class Session:
         """The health of a running execution (R6); otherwise ``None``."""
         return await called(lambda: self._sync.health(execution_id))
 
+    async def timeline(
+        self, *, executions: Sequence[str] | None = None, limit: int = 10
+    ) -> Timeline:
+        """One picture of the session's newest runs, or of those named; read on a thread."""
+        return await called(lambda: self._sync.timeline(executions=executions, limit=limit))
+
     # --- events ---------------------------------------------------------------------------------
 
     def events(
@@ -311,82 +319,6 @@ class Session:
 
     def __hash__(self) -> int:
         return hash(self._sync)
-
-    def __repr__(self) -> str:
-        return f"<stayline.aio view of {self._sync!r}>"
-
-
-class SessionInfo:
-    """What was known about a session when it was read."""
-
-    def __init__(self, sync: stayline.SessionInfo) -> None:
-        self._sync = sync
-
-    @classmethod
-    def of(cls, sync: stayline.SessionInfo) -> SessionInfo:
-        """A view of what was known."""
-        return cls(sync)
-
-    @property
-    def sync(self) -> stayline.SessionInfo:
-        """What it is a view of."""
-        return self._sync
-
-    @property
-    def id(self) -> str:
-        """The session's id."""
-        return self._sync.id
-
-    @property
-    def epoch(self) -> str:
-        """The log's epoch (R34a)."""
-        return self._sync.epoch
-
-    @property
-    def created_at(self) -> datetime:
-        """When it was made."""
-        return self._sync.created_at
-
-    @property
-    def last_activity_at(self) -> datetime:
-        """Start, heartbeats, events, completion (R19)."""
-        return self._sync.last_activity_at
-
-    @property
-    def last_event_id(self) -> int:
-        """The id of the newest event."""
-        return self._sync.last_event_id
-
-    @property
-    def branch(self) -> str | None:
-        """The branch of the last completed execution that named one (R29)."""
-        return self._sync.branch
-
-    @property
-    def agent_session_id(self) -> str | None:
-        """The agent's own session id (R30)."""
-        return self._sync.agent_session_id
-
-    @property
-    def active(self) -> str | None:
-        """The id of the active execution."""
-        return self._sync.active
-
-    @property
-    def grace(self) -> bool:
-        """Whether the active execution is without a link and in its grace (R20)."""
-        return self._sync.grace
-
-    @property
-    def link_attached(self) -> bool | None:
-        """Whether a wrapper is connected; ``None`` in a list of sessions."""
-        return self._sync.link_attached
-
-    @property
-    def latest(self) -> Execution | None:
-        """In a list of sessions: the active execution, or else the newest one."""
-        latest = self._sync.latest
-        return None if latest is None else Execution(latest)
 
     def __repr__(self) -> str:
         return f"<stayline.aio view of {self._sync!r}>"
