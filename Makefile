@@ -89,6 +89,18 @@ bench: $(STAMPS)/venv ## Measure, each figure with its floor in the same run (ta
 wheel: $(STAMPS)/venv ## Build a wheel into target/wheels.
 	$(BIN)/maturin build --release --compatibility linux --manifest-path python/Cargo.toml --out target/wheels
 
+# Each as TARGET=PROMISE. rustup brings the standard libraries, zig the C compiler and linker.
+WHEELS ?= x86_64-unknown-linux-gnu=manylinux2014 aarch64-unknown-linux-gnu=manylinux2014 \
+	x86_64-unknown-linux-musl=musllinux_1_2 aarch64-unknown-linux-musl=musllinux_1_2
+.PHONY: wheels
+wheels: $(STAMPS)/venv ## Build what is published: WHEELS="TARGET=PROMISE …", and the source distribution.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r python/requirements-wheels.txt
+	$(BIN)/maturin sdist --manifest-path python/Cargo.toml --out target/wheels
+	for wheel in $(WHEELS); do \
+		rustup target add $${wheel%%=*}; \
+		PATH=$(BIN):$$PATH $(BIN)/maturin build --release --zig --target $${wheel%%=*} \
+			--compatibility $${wheel#*=} --manifest-path python/Cargo.toml --out target/wheels; done
+
 # --- checks -------------------------------------------------------------------------------------------
 
 .PHONY: test

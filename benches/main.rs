@@ -25,7 +25,7 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use measures::{Scale, history, ingest, latency, receive, replay};
+use measures::{Scale, history, import, ingest, latency, receive, replay};
 use report::Figure;
 use site::failed;
 
@@ -47,7 +47,7 @@ type Measured = Result<Vec<Figure>, String>;
 type Measure = fn(Scale) -> io::Result<Measured>;
 
 /// By name, in the order of the table.
-const MEASURES: [(&str, Measure); 8] = [
+const MEASURES: [(&str, Measure); 9] = [
     ("ingest_10", |scale| ingest::ten(scale).map(Ok)),
     ("ingest_1", |scale| ingest::one(scale).map(Ok)),
     ("ack_latency", |scale| latency::ack(scale).map(Ok)),
@@ -56,6 +56,7 @@ const MEASURES: [(&str, Measure); 8] = [
     ("link_receive_rust", |scale| receive::rust(scale).map(Ok)),
     ("link_receive_python", receive::python),
     ("history", |scale| history::history(scale).map(Ok)),
+    ("import", import::import),
 ];
 
 struct Arguments {

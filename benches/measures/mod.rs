@@ -2,6 +2,7 @@
 //! else the machine is doing falls on both.
 
 pub mod history;
+pub mod import;
 pub mod ingest;
 pub mod latency;
 pub mod receive;

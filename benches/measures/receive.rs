@@ -227,7 +227,7 @@ fn last_ack(link: &Link) -> Option<u64> {
 }
 
 /// µs that a script of ours tells, or why it cannot.
-fn run_python(script: &str, arguments: &[String]) -> io::Result<Result<f64, String>> {
+pub(super) fn run_python(script: &str, arguments: &[String]) -> io::Result<Result<f64, String>> {
     let folder = workspace_folder();
     let interpreter = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
     // What the caller names comes first: it may be built better than what lies in the tree.

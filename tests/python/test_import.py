@@ -35,3 +35,14 @@ def test_all_names_are_there_and_sorted() -> None:
         if isinstance(value, type):
             assert value.__module__ == "stayline", name
             assert value.__doc__, name
+
+
+def test_importing_is_silent_in_development_mode() -> None:
+    modules = "stayline, stayline.aio, stayline.sansio, stayline.testing, stayline.cli"
+    ended = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", f"import {modules}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

@@ -101,3 +101,79 @@ def test_a_waiter_does_not_stop_other_threads(session: stayline.Session) -> None
     session.fail("e", "over")
     waiter.join(PATIENCE)
     assert not waiter.is_alive()
+
+
+def test_many_threads_at_every_object(location: str) -> None:
+    # Bounded by rounds, not by time: what counts is that nothing is torn, lost or stuck.
+    rounds, threads_each = 40, 2
+    with stayline.Coordinator(location) as coordinator, coordinator.serve() as server:
+        session = coordinator.session("s")
+        execution = session.start("e")
+        link = session.attach("e", trusted=True)
+        wrapped = coordinator.session("w")
+        token = wrapped.start("e").token
+        wrapper = stayline.Wrapper(server.url, session_id="w", execution_id="e", token=token)
+        events, outgoing, signals = session.events(), link.outgoing(0), wrapper.signals(0)
+        stream = session.stream(timeout=0)
+        notifications = coordinator.notifications(timeout=0)
+        seen: list[int] = []
+        taken: list[str] = []
+
+        def take() -> None:
+            for notification in notifications:
+                taken.append(notification.id)
+                notification.ack()
+
+        def lease(name: str) -> None:
+            try:
+                with session.lease("e", name) as held:
+                    held.extend()
+            except (stayline.AlreadyHeld, stayline.WrongHolder, stayline.NotFound):
+                pass
+
+        def short_run(name: str) -> None:
+            other = coordinator.session(name)
+            try:
+                started = other.start()
+                other.fail(started.id, "boom")
+            except stayline.ExecutionInProgress:
+                pass
+
+        work: list[Callable[[], object]] = [
+            lambda: link.receive(frame("output")),
+            lambda: link.receive_many([frame("output")] * 3),
+            lambda: wrapper.send("output", {"text": "x"}),
+            lambda: seen.extend(event.id for event in stream if not event.control),
+            lambda: [event.data for event in events],
+            lambda: list(outgoing),
+            lambda: list(signals),
+            take,
+            lambda: lease(str(threading.get_ident())),
+            lambda: short_run("shared"),
+            lambda: (session.active, session.info().link_attached, execution.health),
+            lambda: [repr(info) for info in coordinator.sessions()],
+            lambda: (repr(link), repr(stream), repr(wrapper), repr(server)),
+            lambda: (execution.poll(), link.try_output(), wrapper.buffered, stream.last_id),
+        ]
+
+        def repeat(call: Callable[[], object]) -> Callable[[], None]:
+            def run() -> None:
+                for _ in range(rounds):
+                    call()
+
+            return run
+
+        run_all(*[repeat(call) for call in work for _ in range(threads_each)])
+        # Four frames a round and thread, of which none is lost or there twice.
+        expected = rounds * threads_each * 4
+        assert eventually(lambda: session.count_events() == expected)
+        seen.extend(event.id for event in stream if not event.control)
+        assert sorted(seen) == list(range(1, expected + 1))
+        assert wrapper.complete(timeout=PATIENCE).status == "completed"
+        assert wrapped.count_events(types=["output"]) == rounds * threads_each
+        take()
+        assert (
+            len(taken)
+            == len(set(taken))
+            == 1 + sum(one.terminal for one in coordinator.session("shared").executions(limit=1000))
+        )

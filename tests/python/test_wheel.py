@@ -101,6 +101,7 @@ def test_the_wheel_is_for_every_python_from_its_oldest_on(wheel: Path) -> None:
         about = archive.read(metadata).decode()
     assert {"stayline/_internal.abi3.so", "stayline/py.typed", "stayline/_internal.pyi"} <= names
     assert not [name for name in names if name.endswith((".rs", ".pyc"))]
+    assert [name for name in names if name.endswith("/LICENSE")]
     assert f"Version: {stayline.__version__}" in about
     assert "Requires-Python: >=3.10" in about
     # What everybody needs is in it.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any, Literal
 
 import stayline
@@ -35,6 +37,36 @@ def host(coordinator: stayline.Coordinator) -> None:
         assert_type(notification.kind, Literal["execution_ended", "session_idle", "late_result"])
     assert_type(session.interrupt(), Literal["sent", "latched", "already_terminal"])
     assert_type(session.fail("e", "x"), bool)
+
+
+def results(session: stayline.Session, execution: stayline.Execution) -> None:
+    assert_type(
+        execution.status, Literal["pending", "running", "completed", "failed", "interrupted"]
+    )
+    assert_type(execution.health, Literal["healthy", "unknown", "stale"] | None)
+    assert_type(execution.created_at, datetime)
+    assert_type(execution.completed_at, datetime | None)
+    assert_type(session.info().latest, stayline.Execution | None)
+    assert_type(session.executions(status="failed"), list[stayline.Execution])
+    assert_type(session.count_events(since=datetime.now(timezone.utc), until=1), int)
+    assert_type([event.id for event in session.events(types=["output"])], list[int])
+    with session.lease(execution.id, "me") as lease:
+        assert_type(lease.expires_at_ms, int)
+        assert_type(lease.extend(), stayline.Lease)
+    settings = stayline.Settings(stale_after_ms=timedelta(seconds=80), outbox=Path("outbox.db"))
+    assert_type(settings.stale_after_ms, int)
+    assert_type(settings.interrupt_grace_ms, int | None)
+    assert_type(settings.volatile_types, frozenset[str])
+
+
+def refused(session: stayline.Session) -> None:
+    try:
+        session.start()
+    except stayline.ExecutionInProgress as busy:
+        assert_type(busy.active, str)
+        assert_type(busy.number, int)
+    except stayline.StoreInUse as in_use:
+        assert_type(in_use.url, str | None)
 
 
 def agent(wrapper: stayline.Wrapper) -> stayline.Ended:
@@ -70,3 +102,6 @@ def wrong(session: stayline.Session) -> None:
     session.finish("e", "pending")  # type: ignore[arg-type]
     stayline.Settings(stale_after=1)  # type: ignore[call-arg]
     session.active = "e"  # type: ignore[misc]
+    session.start(mode=1)  # type: ignore[arg-type]
+    session.executions(status="over")  # type: ignore[arg-type]
+    session.interrupt("e", True)  # type: ignore[call-arg]
