@@ -32,7 +32,12 @@ impl Launch {
             return Ok(false);
         }
         let suppress_notification = self.suppress_notification;
-        let options = FailOptions { message, suppress_notification, ..FailOptions::default() };
+        let options = FailOptions {
+            message,
+            suppress_notification,
+            is_launch: true,
+            ..FailOptions::default()
+        };
         handle.home()?.run(py, || handle.core.fail(execution.execution_id(), options))
     }
 }

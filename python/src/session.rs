@@ -156,7 +156,8 @@ impl Session {
     ) -> Result<bool> {
         let handle = self.handle.get()?;
         let payload = payload.map(json::object).transpose()?;
-        let options = FailOptions { message, event_type, payload, suppress_notification };
+        let options =
+            FailOptions { message, event_type, payload, suppress_notification, is_launch: false };
         handle.home()?.run(py, || handle.core.fail(execution_id, options))
     }
 

@@ -379,6 +379,7 @@ impl Engine {
             shared.entries.write().remove(&session_id);
         }
         let entry = entry.filter(|_| !deleted);
+        shared.counters.step(events.len(), &effects);
         self.set_deadline(&session_id, session.as_ref());
         if let Some(session) = session {
             let is_live = session.is_live();
@@ -580,6 +581,8 @@ fn release(shared: &Shared, effects: Vec<Effect>) {
             Effect::Warn(text) => tracing::warn!("{text}"),
             // Shown with the snapshot.
             Effect::Broadcast(_) | Effect::Deleted => {}
+            // Added up with the step.
+            Effect::Count(_) => {}
         }
     }
 }

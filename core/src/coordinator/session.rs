@@ -15,7 +15,7 @@ use crate::Error;
 use crate::protocol::Filter;
 use crate::session::records::{ExecutionRecord, Lease, SessionRecord, Status};
 use crate::session::{
-    self, Command, Failure, Health, InterruptGrace, LinkMode, Proof, Reply, Verdict,
+    self, Command, Failure, FailureCause, Health, InterruptGrace, LinkMode, Proof, Reply, Verdict,
 };
 use crate::settings::Millis;
 use crate::store::EventPage;
@@ -84,6 +84,8 @@ pub struct FailOptions {
     pub payload: Option<Map<String, Value>>,
     /// No notification, since the caller handles it itself.
     pub suppress_notification: bool,
+    /// It is a launch that failed (R10): metrics tell it from other failures of the host's.
+    pub is_launch: bool,
 }
 
 /// An execution as it is committed.
@@ -197,6 +199,10 @@ impl Session {
             event_type: options.event_type.map(Arc::from),
             payload: options.payload.unwrap_or_default(),
             suppress_notification: options.suppress_notification,
+            cause: match options.is_launch {
+                true => FailureCause::Launch,
+                false => FailureCause::Caller,
+            },
         };
         let execution_id = self.checked("execution", execution_id)?;
         match self.apply(Command::Fail { execution_id, failure })? {

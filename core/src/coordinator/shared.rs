@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 
@@ -18,7 +18,9 @@ use super::clock::TimeSource;
 use super::engine::Engine;
 use super::entry::Entry;
 use super::link::LinkState;
+use super::metrics::Counters;
 use super::notifications::NotificationCommand;
+use super::notified::Notified;
 use super::ticket::Tickets;
 use crate::session::records::NotificationRecord;
 use crate::session::{Command, LinkId, Reply};
@@ -171,46 +173,7 @@ pub(super) struct Shared {
     failure: Mutex<Option<Error>>,
     pub(super) notified: Notified,
     pub(super) tickets: Tickets,
-}
-
-/// Who waits for notifications.
-#[derive(Default)]
-pub(super) struct Notified {
-    count: Mutex<u64>,
-    changed: Condvar,
-    wakers: Mutex<Vec<Weak<dyn Wake>>>,
-}
-
-impl Notified {
-    pub(super) fn count(&self) -> u64 {
-        *self.count.lock()
-    }
-
-    pub(super) fn notify(&self) {
-        *self.count.lock() += 1;
-        self.changed.notify_all();
-        wake_all(&self.wakers);
-    }
-
-    /// Waits for a notification after `seen`; whether there was one in time.
-    pub(super) fn wait(&self, seen: u64, until: Option<Instant>) -> bool {
-        let mut count = self.count.lock();
-        while *count == seen {
-            match until {
-                None => self.changed.wait(&mut count),
-                Some(until) => {
-                    if self.changed.wait_until(&mut count, until).timed_out() {
-                        return *count != seen;
-                    }
-                }
-            }
-        }
-        true
-    }
-
-    pub(super) fn add_waker(&self, waker: Weak<dyn Wake>) {
-        self.wakers.lock().push(waker);
-    }
+    pub(super) counters: Counters,
 }
 
 /// Wakes those that are still there, and forgets the others.
@@ -257,6 +220,7 @@ impl Shared {
             failure: Mutex::new(None),
             notified: Notified::default(),
             tickets: Tickets::new(secret),
+            counters: Counters::default(),
         }
     }
 
@@ -509,6 +473,18 @@ impl Shared {
     /// Whether it was known.
     pub(super) fn forget_link(&self, id: LinkId) -> bool {
         self.links.lock().remove(&id).is_some()
+    }
+
+    /// How many links are open: in basic and in acknowledged mode.
+    pub(super) fn count_links(&self) -> (u64, u64) {
+        let links = self.links.lock();
+        let acknowledged = links.values().filter(|link| link.acknowledged).count();
+        ((links.len() - acknowledged) as u64, acknowledged as u64)
+    }
+
+    /// Handed over on links and not committed yet.
+    pub(super) fn bytes_under_way(&self) -> usize {
+        self.under_way.load(Ordering::Acquire)
     }
 
     /// Reads through a reader of the pool.

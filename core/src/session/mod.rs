@@ -19,6 +19,7 @@
 //! (the one failure path), `interrupt`, `ingest` (attach, frames, numbers), `late` (what comes
 //! after the end), `disconnect`, `deadlines`, `lease`.
 
+mod count;
 mod deadlines;
 mod disconnect;
 mod failure;
@@ -39,6 +40,7 @@ use crate::settings::Millis;
 use crate::store::StoredSession;
 use crate::{Error, Settings};
 
+pub use count::{Count, FailureCause};
 pub use deadlines::Deadline;
 pub use lifecycle::{TRANSITIONS, may_become};
 
@@ -160,6 +162,8 @@ pub struct Failure {
     pub payload: Map<String, Value>,
     /// The caller handles it itself (R10).
     pub suppress_notification: bool,
+    /// For whoever keeps count.
+    pub cause: FailureCause,
 }
 
 /// Everything that can happen to a session.
@@ -349,6 +353,8 @@ pub enum Effect {
     Broadcast(EventRecord),
     /// Subscribers end with a `deleted` record (R19a).
     Deleted,
+    /// For whoever keeps count.
+    Count(Count),
     /// For the log.
     Warn(String),
 }

@@ -6,6 +6,7 @@
 //! - `/ingest`: wrappers. The handshake with its refusals is in `ingest`, the link in `link`.
 //! - `/stream`, `/events`: subscribers, by WebSocket (`stream`) or server-sent events (`events`).
 //!   `{base}/stream?cloudAgentSessionId=…` is the same stream.
+//! - `{base}/metrics`: what is counted, for Prometheus, in `metrics`.
 //! - everything else: REST, in `rest` and `docs/rest.md`.
 //!
 //! Who may do what is decided in `access`: a key for REST and for issuing tickets, tickets for
@@ -21,6 +22,7 @@ mod events;
 mod ingest;
 mod lifetime;
 mod link;
+mod metrics;
 mod parameters;
 mod pull;
 mod reply;
@@ -244,6 +246,7 @@ fn routes(base_path: &str, shared: &Arc<Shared>) -> Router {
         .route(&at(&format!("{execution}/fail")), post(rest::fail))
         .route(&at(&format!("{execution}/interrupt")), post(rest::interrupt))
         .route(&at("/health"), get(rest::health))
+        .route(&at("/metrics"), get(metrics::metrics))
         .fallback(rest::unknown)
         .method_not_allowed_fallback(rest::not_allowed)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(shared), access::guard))

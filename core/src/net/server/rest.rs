@@ -146,6 +146,7 @@ pub(super) async fn fail(
             event_type: fields.text("eventType")?,
             payload: fields.object("payload")?,
             suppress_notification: fields.flag("suppressNotification")?,
+            is_launch: false,
         };
         fields.finish()?;
         let failed = session.fail(&execution_id, options)?;

@@ -1,0 +1,49 @@
+//! Who waits for notifications: threads, and whoever left a waker (R39).
+
+use std::sync::Weak;
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::shared::wake_all;
+use crate::wake::Wake;
+
+/// Who waits for notifications.
+#[derive(Default)]
+pub(super) struct Notified {
+    count: Mutex<u64>,
+    changed: Condvar,
+    wakers: Mutex<Vec<Weak<dyn Wake>>>,
+}
+
+impl Notified {
+    pub(super) fn count(&self) -> u64 {
+        *self.count.lock()
+    }
+
+    pub(super) fn notify(&self) {
+        *self.count.lock() += 1;
+        self.changed.notify_all();
+        wake_all(&self.wakers);
+    }
+
+    /// Waits for a notification after `seen`; whether there was one in time.
+    pub(super) fn wait(&self, seen: u64, until: Option<Instant>) -> bool {
+        let mut count = self.count.lock();
+        while *count == seen {
+            match until {
+                None => self.changed.wait(&mut count),
+                Some(until) => {
+                    if self.changed.wait_until(&mut count, until).timed_out() {
+                        return *count != seen;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    pub(super) fn add_waker(&self, waker: Weak<dyn Wake>) {
+        self.wakers.lock().push(waker);
+    }
+}
