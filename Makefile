@@ -24,7 +24,7 @@ SCENARIOS := tests/scenarios $(wildcard ../shared/scenarios)
 LIBRARY_SUFFIX := $(if $(filter Darwin,$(shell uname -s)),dylib,so)
 RUST_SOURCES := $(shell find core/src python/src -name '*.rs' 2>/dev/null) \
 	Cargo.toml Cargo.lock core/Cargo.toml python/Cargo.toml $(shell find ffi -name '*.rs' -o -name Cargo.toml 2>/dev/null)
-PYTHON_CODE := $(wildcard python/stayline tests/python tests/proof examples docs)
+PYTHON_CODE := $(wildcard python/stayline tests/python tests/node/lib tests/proof examples docs)
 
 # One interpreter and one profile for every build, so that nothing compiles twice.
 export PYO3_PYTHON := $(BIN)/python

@@ -35,6 +35,8 @@
 
 pub mod coordinator;
 pub mod error;
+#[doc(hidden)]
+pub mod lock;
 #[cfg(any(feature = "server", feature = "client"))]
 pub mod net;
 // The pure modules have no clock, no randomness and no I/O: `.clippy.toml` names what is banned.

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
 use pyo3::prelude::*;
+use stayline::lock::{Condvar, Mutex};
 use stayline::wake::Wake;
 
 use crate::error::Result;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 use stayline::coordinator::{Clock, Coordinator as Core, Options};
+use stayline::lock::Mutex;
 use stayline::net::server::ServerOptions;
 use stayline::session::records::Status;
 use stayline::settings::Millis;

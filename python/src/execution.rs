@@ -3,10 +3,10 @@
 use std::os::fd::RawFd;
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 use stayline::Error;
 use stayline::coordinator::{ExecutionView, StartOptions, Watch};
+use stayline::lock::Mutex;
 use stayline::session::records::{ExecutionRecord, Status};
 use stayline::wake::Wake;
 
@@ -15,7 +15,7 @@ use crate::process::Owned;
 use crate::session::HandleRef;
 use crate::text::{self, Text};
 use crate::time::{Seconds, optional_datetime};
-use crate::wait::Bell;
+use crate::wait::{Bell, Waiting};
 
 struct Watching {
     watch: Watch,
@@ -229,6 +229,11 @@ impl Execution {
     fn poll(&self, py: Python<'_>) -> Result<bool> {
         let watching = self.watching(py)?;
         Ok(watching.bell.take(|| self.ended(watching))?.is_some())
+    }
+
+    /// For `stayline.aio`: a place to wait for its end.
+    fn _waiting(&self, py: Python<'_>) -> Result<Waiting> {
+        Waiting::at(&self.watching(py)?.bell)
     }
 
     /// A descriptor for event loops: readable when `poll` may have something to tell.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 use stayline::Error;
 use stayline::coordinator::Coordinator;
+use stayline::lock::Mutex;
 use stayline::store::faults::Faults;
 
 use crate::error::{Result, guarded};

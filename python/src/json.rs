@@ -38,6 +38,12 @@ pub fn encode(value: &Bound<'_, PyAny>) -> Result<String> {
     })
 }
 
+/// For `stayline.aio`: `encode`, so that an event that has to wait for room is encoded once.
+#[pyfunction]
+pub fn _to_json(value: &Bound<'_, PyAny>) -> Result<String> {
+    encode(value)
+}
+
 /// JSON text as a Python value.
 pub fn decode(py: Python<'_>, text: &str) -> PyResult<Py<PyAny>> {
     let decode = DECODE.get_or_try_init(py, || -> PyResult<Py<PyAny>> {

@@ -66,7 +66,9 @@ fn _internal(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<subscription::Subscription>()?;
     module.add_class::<signals::Signals>()?;
     module.add_class::<signals::Kills>()?;
+    module.add_class::<wait::Waiting>()?;
     module.add_class::<wrapper::Wrapper>()?;
+    module.add_function(wrap_pyfunction!(json::_to_json, module)?)?;
     module.add("SansioWrapper", module.py().get_type::<sansio::Wrapper>())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     // `stayline` says what is public; nobody imports all of this.

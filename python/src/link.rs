@@ -15,7 +15,7 @@ use crate::session::HandleRef;
 use crate::text;
 use crate::time::Seconds;
 use crate::values::{Close, Send};
-use crate::wait::{Bell, released};
+use crate::wait::{Bell, Waiting, released};
 
 struct Inner {
     // Before the session: a link that is dropped tells its coordinator.
@@ -85,6 +85,31 @@ impl Link {
         let inner = self.inner.get()?;
         inner.wait_for_room(py)?;
         guarded(|| inner.link.receive_many(&frames))
+    }
+
+    /// For `stayline.aio`: hands frames over unless the link is congested; whether it did.
+    fn _try_receive(&self, frames: Vec<String>) -> Result<bool> {
+        let inner = self.inner.get()?;
+        let free = !inner.link.is_congested();
+        if free {
+            guarded(|| inner.link.submit(&frames))?;
+        }
+        Ok(free)
+    }
+
+    /// For `stayline.aio`: the same for a binary frame of this size.
+    fn _try_receive_binary(&self, bytes: usize) -> Result<bool> {
+        let inner = self.inner.get()?;
+        let free = !inner.link.is_congested();
+        if free {
+            guarded(|| inner.link.receive_binary(bytes))?;
+        }
+        Ok(free)
+    }
+
+    /// For `stayline.aio`: a place to wait for outputs, room and the end.
+    fn _waiting(&self) -> Result<Waiting> {
+        Waiting::at(&self.inner.get()?.bell)
     }
 
     /// Whether the next `receive` would wait: stop reading from the socket meanwhile.

@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
+use stayline::lock::Mutex;
 use stayline::wake::Wake;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::home::HomeRef;
 use crate::text;
 use crate::time::{Seconds, datetime};
-use crate::wait::Bell;
+use crate::wait::{Bell, Waiting};
 
 /// One notification. Taken from the queue it is leased: acknowledge it, or it comes again.
 #[pyclass(frozen, module = "stayline")]
@@ -116,6 +116,12 @@ impl Notification {
         home.run(py, || home.coordinator.requeue_notification(&self.record.id))
     }
 
+    /// For `stayline.aio`: nobody got to see it; the delivery does not count.
+    fn _give_back(&self, py: Python<'_>) -> Result<()> {
+        let home = self.home.get()?;
+        home.run(py, || home.coordinator.give_back_notification(&self.record.id))
+    }
+
     fn __repr__(&self, py: Python<'_>) -> String {
         format!(
             "Notification(kind={}, session_id={}, execution_id={}, status={}, attempt={})",
@@ -166,6 +172,12 @@ impl Notifications {
     fn try_next(&self, py: Python<'_>) -> Result<Option<Notification>> {
         let taken = self.bell.take(|| self.look(py))?;
         Ok(taken.map(|record| Notification::new(&self.home, record)))
+    }
+
+    /// For `stayline.aio`: a place to wait for notifications.
+    fn _waiting(&self) -> Result<Waiting> {
+        self.home.get()?;
+        Waiting::at(&self.bell)
     }
 
     /// A descriptor for event loops: readable from a notification until a take finds nothing.

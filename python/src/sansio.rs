@@ -1,8 +1,8 @@
 //! `stayline.sansio.Wrapper`: the wrapper's machine, for hosts with a transport of their own.
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 use stayline::Error;
+use stayline::lock::Mutex;
 use stayline::protocol::Refusal;
 use stayline::settings::Millis;
 use stayline::wrapper::{Action, Job, Outcome, Refused, SendOptions, Told, Wrapper as Core};

@@ -9,9 +9,9 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 use stayline::Error;
+use stayline::lock::Mutex;
 use stayline::net::client::Wrapper as Core;
 use stayline::wake::Wake;
 use stayline::wrapper::Told;
@@ -102,6 +102,12 @@ impl Hub {
         let mut queues = self.queues.lock();
         let kill = queues.kills.as_mut().and_then(VecDeque::pop_front);
         Ok(if kill.is_none() && !queues.over { None } else { Some(kill) })
+    }
+
+    /// Whether there will be no more signals, all being taken.
+    pub fn is_over(&self) -> bool {
+        let queues = self.queues.lock();
+        queues.over && queues.signals.is_empty()
     }
 
     /// The next signal without waiting.

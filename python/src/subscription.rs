@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 use stayline::coordinator::{Next, Record, SubscribeOptions, Subscription as Core};
+use stayline::lock::Mutex;
 use stayline::protocol::Filter;
 use stayline::session::records::EventRecord;
 
@@ -16,7 +16,7 @@ use crate::process::Owned;
 use crate::session::HandleRef;
 use crate::text::{self, Text};
 use crate::time::Seconds;
-use crate::wait::Bell;
+use crate::wait::{Bell, Waiting, released};
 
 struct Reading {
     filter: Filter,
@@ -83,6 +83,17 @@ impl Events {
             py.check_signals()?;
             self.read(py)?;
         }
+    }
+
+    /// For `stayline.aio`: whether the next step reads nothing from the store.
+    fn _is_ready(&self) -> bool {
+        let reading = self.reading.lock();
+        reading.end || !reading.page.is_empty()
+    }
+
+    /// For `stayline.aio`: reads a round, so that the next step need not.
+    fn _read_ahead(&self, py: Python<'_>) -> Result<()> {
+        if self._is_ready() { Ok(()) } else { self.read(py) }
     }
 }
 
@@ -180,6 +191,23 @@ impl Subscription {
     /// ever once the stream is over.
     fn fileno(&self) -> Result<RawFd> {
         self.inner.get()?.bell.fileno()
+    }
+
+    /// For `stayline.aio`: whether the next take would read from the store.
+    fn _is_behind(&self) -> Result<bool> {
+        let inner = self.inner.get()?;
+        Ok(!self.ended() && inner.core.lock().is_behind())
+    }
+
+    /// For `stayline.aio`: reads a round from the store, so that the next take need not.
+    fn _read_ahead(&self, py: Python<'_>) -> Result<()> {
+        let inner = self.inner.get()?;
+        released(py, || inner.core.lock().read_ahead())
+    }
+
+    /// For `stayline.aio`: a place to wait for events and the end.
+    fn _waiting(&self) -> Result<Waiting> {
+        Waiting::at(&self.inner.get()?.bell)
     }
 
     /// Ends the stream. Twice is fine.

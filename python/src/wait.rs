@@ -14,12 +14,13 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 use stayline::Error;
+use stayline::lock::Mutex;
 use stayline::wake::{EventFd, Wake};
 
 use crate::error::{Result, guarded};
+use crate::process::Owned;
 
 /// Wakes every call that waits at one object, and its event loop.
 #[derive(Default)]
@@ -124,6 +125,60 @@ struct Place<'a> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.bell.waiting.lock().retain(|other| !Arc::ptr_eq(other, &self.descriptor));
+    }
+}
+
+/// An event loop's place at a bell: a descriptor of its own for the time of one wait, so that
+/// several loops, and several tasks of one, never take each other's wake-ups.
+#[pyclass(frozen, module = "stayline._internal")]
+pub struct Waiting {
+    inner: Owned<Hung>,
+}
+
+struct Hung {
+    bell: Arc<Bell>,
+    descriptor: Arc<EventFd>,
+}
+
+impl Waiting {
+    /// Hangs one up.
+    pub fn at(bell: &Arc<Bell>) -> Result<Waiting> {
+        let descriptor = EventFd::new()?;
+        bell.waiting.lock().push(Arc::clone(&descriptor));
+        Ok(Waiting { inner: Owned::new(Hung { bell: Arc::clone(bell), descriptor }) })
+    }
+}
+
+#[pymethods]
+impl Waiting {
+    /// Readable from a ring until `clear`.
+    fn fileno(&self) -> Result<RawFd> {
+        Ok(self.inner.get()?.descriptor.as_fd().as_raw_fd())
+    }
+
+    /// Makes it unreadable; look after this, not before.
+    fn clear(&self) -> Result<()> {
+        self.inner.get()?.descriptor.clear();
+        Ok(())
+    }
+
+    /// Rings no more. The descriptor is closed with the object.
+    fn close(&self) {
+        if let Some(hung) = self.inner.peek() {
+            hung.take_down();
+        }
+    }
+}
+
+impl Hung {
+    fn take_down(&self) {
+        self.bell.waiting.lock().retain(|other| !Arc::ptr_eq(other, &self.descriptor));
+    }
+}
+
+impl Drop for Hung {
+    fn drop(&mut self) {
+        self.take_down();
     }
 }
 

@@ -18,7 +18,7 @@ use crate::signals::{Hub, HubRef, Kills, Signals, python};
 use crate::text;
 use crate::time::{Moment, Seconds};
 use crate::values::Ended;
-use crate::wait::released;
+use crate::wait::{Waiting, released};
 
 /// Sends an agent's events to a coordinator; reconnects, buffers and sends again by itself.
 ///
@@ -130,6 +130,12 @@ impl Wrapper {
     #[getter]
     fn execution_id(&self) -> &str {
         &self.execution_id
+    }
+
+    /// Its settings.
+    #[getter]
+    fn settings(&self) -> Settings {
+        Settings { core: self.settings.clone() }
     }
 
     /// `idle`, `connecting`, `connected`, `reconnecting` or `closed`.
@@ -344,6 +350,26 @@ impl Wrapper {
     /// A descriptor for event loops: readable from a signal until a take finds nothing.
     fn fileno(&self) -> Result<RawFd> {
         self.hub.get()?.bell.fileno()
+    }
+
+    /// For `stayline.aio`: whether there will be no more signals.
+    fn _signals_are_over(&self) -> Result<bool> {
+        Ok(self.hub.get()?.is_over())
+    }
+
+    /// For `stayline.aio`: a place to wait for signals.
+    fn _waiting_for_signals(&self) -> Result<Waiting> {
+        Waiting::at(&self.hub.get()?.bell)
+    }
+
+    /// For `stayline.aio`: a place to wait for the connection, for room and for the outcome.
+    fn _waiting_for_changes(&self) -> Result<Waiting> {
+        Waiting::at(&self.hub.get()?.changes)
+    }
+
+    /// For `stayline.aio`: whether entering it does not wait for the first connection.
+    fn _retries_first(&self) -> bool {
+        self.retry_first
     }
 
     /// Calls `callback(kill)` on a Python thread of its own for each `Kill` from now on.

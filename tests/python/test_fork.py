@@ -191,3 +191,28 @@ def test_a_child_of_a_busy_parent_can_start_anew() -> None:
             stop.set()
             for thread in threads:
                 thread.join(PATIENCE)
+
+
+def test_threads_of_a_child_never_meet_the_parents_waiters() -> None:
+    # Waiters of the parent's threads used to be found, by way of a table of the process, in
+    # memory that the child's threads had taken over.
+    parents = [stayline.Coordinator("memory:") for _ in range(8)]
+    for parent in parents:
+        parent.session("s").start("e")
+
+    def child() -> None:
+        for _ in range(4):
+            with stayline.Coordinator("memory:") as mine, mine.serve():
+                mine.session("s").start("e")
+
+        def grandchild() -> None:
+            with stayline.Coordinator("memory:") as mine:
+                mine.session("s").start("e")
+
+        in_child(grandchild)
+
+    for _ in range(10):
+        in_child(child)
+    for parent in parents:
+        assert parent.session("s").active == "e"
+        parent.close()

@@ -8,7 +8,7 @@
 use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::shared::Shared;

@@ -53,7 +53,7 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 
 pub use self::clock::{Clock, ManualClock};
 pub use self::exposition::EXPOSITION_TYPE;
@@ -255,6 +255,12 @@ impl Coordinator {
             return Err(Error::invalid(format!("retry_in_ms cannot be {retry_in_ms}")));
         }
         self.notification(NotificationCommand::Reject(id.into(), retry_in_ms)).map(|_| ())
+    }
+
+    /// Undoes a take whose notification nobody got to see, because whoever had asked for it went
+    /// away meanwhile: it is available at once, and the delivery does not count. `NotFound`.
+    pub fn give_back_notification(&self, id: &str) -> Result<(), Error> {
+        self.notification(NotificationCommand::GiveBack(id.into())).map(|_| ())
     }
 
     /// Those not acknowledged, in order, parked ones included, or only those.

@@ -18,6 +18,8 @@ pub(super) enum NotificationCommand {
     Acknowledge(Arc<str>),
     /// It comes again after this long.
     Reject(Arc<str>, Millis),
+    /// Nobody got to see it: it is as if it had not been taken.
+    GiveBack(Arc<str>),
     /// A parked one starts anew.
     Requeue(Arc<str>),
 }
@@ -43,6 +45,14 @@ impl Engine {
             NotificationCommand::Reject(id, retry_in_ms) => {
                 let mut record = self.known_notification(id)?;
                 record.available_at = now + retry_in_ms;
+                self.commit_notification(shared, NotificationChange::Update(record))?;
+                shared.notified.notify();
+                Ok(None)
+            }
+            NotificationCommand::GiveBack(id) => {
+                let mut record = self.known_notification(id)?;
+                record.attempt = record.attempt.saturating_sub(1);
+                record.available_at = now;
                 self.commit_notification(shared, NotificationChange::Update(record))?;
                 shared.notified.notify();
                 Ok(None)

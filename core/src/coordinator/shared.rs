@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
+use crate::lock::{Condvar, Mutex, MutexGuard, RwLock};
 
 use super::clock::TimeSource;
 use super::engine::Engine;

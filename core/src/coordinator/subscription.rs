@@ -152,6 +152,27 @@ impl Subscription {
         }
     }
 
+    /// Whether the next [`Subscription::try_next`] would read from the store. A host that must not
+    /// wait for a disk where it takes records calls [`Subscription::read_ahead`] elsewhere before.
+    pub fn is_behind(&self) -> bool {
+        let has_replay = self.replay_to.is_none_or(|end| self.cursor < end);
+        self.pending.is_empty()
+            && !self.ended
+            && self.entry.deleted().is_none()
+            && !self.entry.is_closed()
+            && has_replay
+            && self.entry.with_ring(|ring, _| !ring.covers(self.cursor))
+    }
+
+    /// Reads one bounded round from the store where one is needed, and gives nothing out: what
+    /// was read is there for [`Subscription::try_next`].
+    pub fn read_ahead(&mut self) -> Result<(), Error> {
+        if self.is_behind() {
+            self.fill_from_store()?;
+        }
+        Ok(())
+    }
+
     /// The next record; waits for it. [`Next::Empty`]: the time is over (`None`: wait for ever).
     pub fn next(&mut self, timeout: Option<Duration>) -> Result<Next, Error> {
         let until = timeout.map(|timeout| Instant::now() + timeout);

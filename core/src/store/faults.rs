@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 
 use super::{
     Batch, CommitError, FaultKind, NotificationChange, Reader, SessionChanges, SessionFault, Store,

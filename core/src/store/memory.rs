@@ -14,7 +14,7 @@ mod session;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use crate::lock::RwLock;
 
 use self::queue::NotificationQueue;
 use self::session::MemorySession;

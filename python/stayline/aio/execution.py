@@ -1,0 +1,259 @@
+"""Executions, launches of them, and leases on them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import stayline
+from stayline.aio._calls import called
+from stayline.aio._waiting import Seconds, found
+
+if TYPE_CHECKING:
+    from stayline._internal import _Health, _Status
+
+
+class Execution:
+    """One execution: ``stayline.Execution``, awaitable.
+
+    Its properties show what is committed now; they wait for no commit.
+    """
+
+    def __init__(self, sync: stayline.Execution) -> None:
+        self._sync = sync
+
+    @classmethod
+    def of(cls, sync: stayline.Execution) -> Execution:
+        """A view of an execution."""
+        return cls(sync)
+
+    @property
+    def sync(self) -> stayline.Execution:
+        """The execution it is a view of."""
+        return self._sync
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self._sync.id
+
+    @property
+    def token(self) -> str | None:
+        """What a wrapper needs to attach; only the one that started the execution has it."""
+        return self._sync.token
+
+    @property
+    def session_id(self) -> str:
+        """The session it belongs to."""
+        return self._sync.session_id
+
+    @property
+    def status(self) -> _Status:
+        """``pending``, ``running``, ``completed``, ``failed`` or ``interrupted`` (R1)."""
+        return self._sync.status
+
+    @property
+    def terminal(self) -> bool:
+        """Whether it has ended."""
+        return self._sync.terminal
+
+    @property
+    def error(self) -> str | None:
+        """Why it failed or was interrupted (R5)."""
+        return self._sync.error
+
+    @property
+    def mode(self) -> str | None:
+        """The host's word for the kind of run."""
+        return self._sync.mode
+
+    @property
+    def health(self) -> _Health | None:
+        """While running: ``healthy``, ``unknown`` or ``stale`` (R6)."""
+        return self._sync.health
+
+    @property
+    def interrupt_requested(self) -> bool:
+        """Whether it was asked to stop and has not ended (R11)."""
+        return self._sync.interrupt_requested
+
+    @property
+    def grace(self) -> bool:
+        """Whether it runs without a link, in its grace (R20)."""
+        return self._sync.grace
+
+    @property
+    def reconnects(self) -> int:
+        """How often its wrapper came back after a disconnect (R21)."""
+        return self._sync.reconnects
+
+    @property
+    def agent_session_id(self) -> str | None:
+        """The agent's own session id (R30)."""
+        return self._sync.agent_session_id
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was started."""
+        return self._sync.created_at
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When its first link was accepted."""
+        return self._sync.started_at
+
+    @property
+    def completed_at(self) -> datetime | None:
+        """When it became terminal (R5)."""
+        return self._sync.completed_at
+
+    @property
+    def last_heartbeat_at(self) -> datetime | None:
+        """The stored sign of life, which is refreshed now and then (R14)."""
+        return self._sync.last_heartbeat_at
+
+    @property
+    def last_event_at(self) -> datetime | None:
+        """The same for frames other than heartbeats (R14)."""
+        return self._sync.last_event_at
+
+    async def wait(self, timeout: Seconds | None = None) -> Execution:
+        """Waits until it is terminal and returns it.
+
+        Raises ``Timeout`` when the ``timeout`` (seconds) is over before. Cancelling, like the
+        time-out, ends the wait and not the execution.
+        """
+        # The first look sets up a watch, which may read from the store.
+        ended = await called(self._sync.poll)
+        ended = (
+            ended
+            or await found(self._sync._waiting, lambda: self._sync.poll() or None, timeout)
+            is not None
+        )
+        if not ended:
+            raise stayline.Timeout("the execution has not ended in time")
+        return self
+
+    def poll(self) -> bool:
+        """Looks without waiting: whether it is terminal."""
+        return self._sync.poll()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Execution) and self._sync == other._sync
+
+    def __hash__(self) -> int:
+        return hash(self._sync)
+
+    def __repr__(self) -> str:
+        return f"<stayline.aio view of {self._sync!r}>"
+
+
+class Launch:
+    """The host's launch code as an ``async with`` block: ``stayline.Launch``, awaitable (R10).
+
+    An exception inside, being cancelled included, fails the execution and is raised on, unless a
+    wrapper has attached. Cancelled while entering, the execution is failed too: nobody is left
+    who would launch it.
+    """
+
+    def __init__(self, sync: stayline.Launch) -> None:
+        self._sync = sync
+
+    @classmethod
+    def of(cls, sync: stayline.Launch) -> Launch:
+        """A view of a launch."""
+        return cls(sync)
+
+    @property
+    def sync(self) -> stayline.Launch:
+        """The launch it is a view of."""
+        return self._sync
+
+    async def __aenter__(self) -> Execution:
+        return Execution(await called(self._sync.__enter__, undo=self._abandon))
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if kind is None:
+            return False
+        return await called(lambda: self._sync.__exit__(kind, error, traceback))
+
+    def _abandon(self, _execution: stayline.Execution) -> None:
+        error = RuntimeError("the launch was cancelled")
+        self._sync.__exit__(RuntimeError, error, None)
+
+    def __repr__(self) -> str:
+        return f"<stayline.aio view of {self._sync!r}>"
+
+
+class Lease:
+    """A lease on an execution (R38): ``stayline.Lease``, awaitable.
+
+    Leaving it as a context manager releases it; one that was released or has expired meanwhile
+    is fine.
+    """
+
+    def __init__(self, sync: stayline.Lease) -> None:
+        self._sync = sync
+
+    @classmethod
+    def of(cls, sync: stayline.Lease) -> Lease:
+        """A view of a lease."""
+        return cls(sync)
+
+    @property
+    def sync(self) -> stayline.Lease:
+        """The lease it is a view of."""
+        return self._sync
+
+    @property
+    def execution_id(self) -> str:
+        """On which execution."""
+        return self._sync.execution_id
+
+    @property
+    def lease_id(self) -> str:
+        """Who holds it."""
+        return self._sync.lease_id
+
+    @property
+    def message_id(self) -> str | None:
+        """What for, in the host's words."""
+        return self._sync.message_id
+
+    @property
+    def expires_at(self) -> datetime:
+        """At that moment anyone may take it."""
+        return self._sync.expires_at
+
+    @property
+    def expires_at_ms(self) -> int:
+        """The same in milliseconds since the Unix epoch."""
+        return self._sync.expires_at_ms
+
+    async def extend(self) -> Lease:
+        """The lease with a new expiry. Raises ``NotFound`` once it has expired."""
+        return Lease(await called(self._sync.extend))
+
+    async def release(self) -> None:
+        """Gives it back. Raises ``NotFound`` once it has expired."""
+        await called(self._sync.release)
+
+    async def __aenter__(self) -> Lease:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await called(lambda: self._sync.__exit__(kind, error, traceback))
+
+    def __repr__(self) -> str:
+        return f"<stayline.aio view of {self._sync!r}>"
