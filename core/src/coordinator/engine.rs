@@ -379,7 +379,6 @@ impl Engine {
             shared.entries.write().remove(&session_id);
         }
         let entry = entry.filter(|_| !deleted);
-        shared.counters.step(events.len(), &effects);
         self.set_deadline(&session_id, session.as_ref());
         if let Some(session) = session {
             let is_live = session.is_live();
@@ -404,6 +403,7 @@ impl Engine {
                 None => {}
             }
         }
+        shared.counters.step(events.len(), &effects);
         release(shared, effects);
         Request::finish_all(shared, answers);
     }

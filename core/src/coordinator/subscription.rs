@@ -58,8 +58,8 @@ pub struct Subscription {
     until: Option<Arc<str>>,
     /// Everything up to this id was looked at.
     cursor: u64,
-    /// The same for whoever measures how far it is behind.
-    shown_cursor: Arc<AtomicU64>,
+    /// The same for whoever measures how far it is behind; `None`: it is not read any more.
+    shown_cursor: Option<Arc<AtomicU64>>,
     /// Up to this id it is the past; `connected` follows. `None`: it was given.
     replay_to: Option<u64>,
     /// The next position in the ring.
@@ -99,7 +99,7 @@ impl Subscription {
             (entry, session, live_from)
         };
         let last = session.record().last_event_id;
-        let shown_cursor = entry.add_cursor(options.filter.after);
+        let shown_cursor = Some(entry.add_cursor(options.filter.after));
         let mut subscription = Subscription {
             shared,
             session_id,
@@ -169,6 +169,7 @@ impl Subscription {
     pub fn read_ahead(&mut self) -> Result<(), Error> {
         if self.is_behind() {
             self.fill_from_store()?;
+            self.show_cursor();
         }
         Ok(())
     }
@@ -194,6 +195,12 @@ impl Subscription {
         self.signal.set_waker(waker);
     }
 
+    /// Nobody will read on, although it is not dropped yet: it does not count as a subscriber
+    /// any more, nor as one that is behind.
+    pub fn retire(&mut self) {
+        self.shown_cursor = None;
+    }
+
     /// The log's epoch (R34a).
     pub fn epoch(&self) -> Arc<str> {
         self.entry.committed().record().epoch.clone()
@@ -205,7 +212,9 @@ impl Subscription {
     }
 
     fn show_cursor(&self) {
-        self.shown_cursor.store(self.cursor, Ordering::Relaxed);
+        if let Some(shown) = &self.shown_cursor {
+            shown.store(self.cursor, Ordering::Relaxed);
+        }
     }
 
     /// Reads one round; whether anything has moved.
