@@ -13,6 +13,8 @@ CARGO ?= cargo
 DRIVER ?= python
 STORE ?= memory
 FILES ?= $(SCENARIOS)
+# What is measured: `make bench BENCH="--only ingest_1"`.
+BENCH ?=
 
 VENV := target/venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -50,7 +52,7 @@ $(STAMPS)/venv: python/requirements-dev.txt
 # Installed in place: Python code is used from python/, only the extension is compiled.
 $(EXTENSION): $(STAMPS)/venv $(RUST_SOURCES)
 	@echo "building the Python module (some minutes the first time)"
-	@$(CARGO) build --quiet --workspace
+	@$(CARGO) build --quiet --workspace --exclude stayline-benches --exclude stayline-synced-only
 	@install -m 755 target/debug/libstayline_python.$(LIBRARY_SUFFIX) python/stayline/_internal.abi3.so
 	@echo '$(CURDIR)/python' > "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/stayline.pth"
 	@printf '#!%s\nimport sys\n\nfrom stayline.cli import main\n\nsys.exit(main())\n' $(BIN)/python > $(BIN)/stayline
@@ -73,9 +75,15 @@ build: $(EXTENSION) ## Build the Python module into target/venv (its `stayline` 
 demo: $(EXTENSION) ## Show the main job on real input, through cuts and kills.
 	@$(BIN)/python examples/demo/demo.py
 
+# With a module of the release build: what a user has.
 .PHONY: bench
-bench: $(EXTENSION) ## Measure, each figure with its floor in the same run (target/bench.json).
-	$(CARGO) run --release --manifest-path benches/Cargo.toml -- --python $(BIN)/python
+bench: $(STAMPS)/venv ## Measure, each figure with its floor in the same run (target/bench.json).
+	$(CARGO) build --release -p stayline-benches -p stayline-python
+	@rm -rf target/release-python && mkdir -p target/release-python
+	@cp -R python/stayline target/release-python/
+	@install -m 755 target/release/libstayline_python.$(LIBRARY_SUFFIX) \
+		target/release-python/stayline/_internal.abi3.so
+	PYTHON=$(BIN)/python PYTHONPATH=$(CURDIR)/target/release-python target/release/bench $(BENCH)
 
 .PHONY: wheel
 wheel: $(STAMPS)/venv ## Build a wheel into target/wheels.
@@ -137,8 +145,8 @@ proof: $(EXTENSION) $(RUST_DRIVER) ## What takes longer: mutations, long seeds (
 # --- upkeep -------------------------------------------------------------------------------------------
 
 .PHONY: docs
-docs: $(EXTENSION) ## Write docs/settings.md and docs/errors.md from the tables.
-	$(BIN)/python docs/generate.py
+docs: $(STAMPS)/venv ## Write docs/settings.md and docs/errors.md from the tables.
+	$(CARGO) test --workspace --test documentation || $(CARGO) test --workspace --test documentation
 
 .PHONY: format
 format: $(STAMPS)/venv ## Format the Rust and Python code.

@@ -43,8 +43,11 @@ The table goes to standard output, the same as JSON to target/bench.json.";
 /// Either figures, or why there are none.
 type Measured = Result<Vec<Figure>, String>;
 
+/// Measures one line of the table, or a few that belong together.
+type Measure = fn(Scale) -> io::Result<Measured>;
+
 /// By name, in the order of the table.
-const MEASURES: [(&str, fn(Scale) -> io::Result<Measured>); 8] = [
+const MEASURES: [(&str, Measure); 8] = [
     ("ingest_10", |scale| ingest::ten(scale).map(Ok)),
     ("ingest_1", |scale| ingest::one(scale).map(Ok)),
     ("ack_latency", |scale| latency::ack(scale).map(Ok)),

@@ -82,6 +82,8 @@ pub struct Figure {
     pub reference: Option<Reference>,
     /// What it should reach.
     pub target: Target,
+    /// What else there is to say of it.
+    pub note: Option<String>,
 }
 
 impl Figure {
@@ -144,6 +146,11 @@ pub fn table(figures: &[Figure], skipped: &[String]) -> String {
     for row in &rows {
         line(std::array::from_fn(|column| row[column].as_str()));
     }
+    for figure in figures {
+        if let Some(note) = &figure.note {
+            let _ = writeln!(text, "{}: {note}", figure.name);
+        }
+    }
     for reason in skipped {
         let _ = writeln!(text, "skipped: {reason}");
     }
@@ -192,6 +199,7 @@ mod tests {
                 samples: [200_000.0].into_iter().collect(),
             }),
             target: Target::at_least(0.6),
+            note: Some("a note".into()),
         }
     }
 
@@ -221,6 +229,6 @@ mod tests {
         let text = table(&[figure()], &["history: no room".into()]);
         assert!(text.contains("120 000 (100 000 … 150 000) events/s"), "{text}");
         assert!(text.contains("0.60") && text.contains("≥ 0.6 × ✓"), "{text}");
-        assert!(text.ends_with("skipped: history: no room\n"), "{text}");
+        assert!(text.ends_with("ingest_1: a note\nskipped: history: no room\n"), "{text}");
     }
 }

@@ -46,6 +46,7 @@ pub fn history(scale: Scale) -> io::Result<Vec<Figure>> {
         samples,
         reference: Some(Reference { name, samples: reference }),
         target: Target::at_most(1.15),
+        note: None,
     }])
 }
 

@@ -55,6 +55,7 @@ fn figure(
         samples,
         reference: Some(Reference { name: name_of_floor, samples: floor }),
         target,
+        note: None,
     }])
 }
 

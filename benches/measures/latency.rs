@@ -46,6 +46,7 @@ pub fn ack(scale: Scale) -> io::Result<Vec<Figure>> {
         samples,
         reference: reference.clone(),
         target,
+        note: None,
     };
     Ok(vec![
         figure("ack_latency", "µs, p50", p50, Target::at_most(1.5)),

@@ -43,5 +43,6 @@ pub fn replay(scale: Scale) -> io::Result<Vec<Figure>> {
             samples: floor,
         }),
         target: Target::at_least(0.4).and_value_at_least(1e6),
+        note: None,
     }])
 }

@@ -312,3 +312,21 @@ fn many_threads_share_commits_on_the_system_clock() {
         .collect();
     assert_eq!(counts, [50; 8]);
 }
+
+#[test]
+fn a_failed_launch_fails_nothing_once_a_wrapper_has_attached() {
+    let host = host();
+    host.start("e");
+    let failed_launch = || FailOptions {
+        message: "no sandbox".into(),
+        only_pending: true,
+        ..FailOptions::default()
+    };
+    let link = host.attach("e", None);
+    assert_eq!(host.session.fail("e", failed_launch()), Ok(false));
+    assert_eq!(host.status("e"), "running");
+    link.receive(r#"{"streamEventType":"complete","data":{"exitCode":0}}"#).unwrap();
+    host.start("f");
+    assert_eq!(host.session.fail("f", failed_launch()), Ok(true));
+    assert_eq!(host.status("f"), "failed");
+}

@@ -454,8 +454,13 @@ impl Host {
     }
 }
 
+/// How many lists: `PROPTEST_CASES`, or the default.
+fn cases(default: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(1_000), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_session_keeps_its_promises(steps in proptest::collection::vec(step(), 1..120)) {

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use stayline::Error;
 use stayline::coordinator::{ExecutionView, StartOptions, Watch};
 use stayline::lock::Mutex;
-use stayline::session::records::{ExecutionRecord, Status};
+use stayline::session::records::ExecutionRecord;
 use stayline::wake::Wake;
 
 use crate::error::{Result, guarded};
@@ -265,9 +265,4 @@ impl Execution {
         let status = view.map_or("of another time", |view| view.record.status.as_str());
         format!("<stayline.Execution {} {status}>", text::quoted(py, &self.id))
     }
-}
-
-/// Whether no wrapper has attached to it yet.
-pub fn is_unattached(view: &ExecutionView) -> bool {
-    view.record.status == Status::Pending
 }

@@ -7,7 +7,7 @@ use stayline::Error;
 use stayline::coordinator::{FailOptions, StartOptions};
 
 use crate::error::Result;
-use crate::execution::{Execution, is_unattached};
+use crate::execution::Execution;
 use crate::session::HandleRef;
 
 /// Starts an execution on entering. An exception inside, before a wrapper has attached, fails it
@@ -28,14 +28,11 @@ impl Launch {
 
     fn fail(&self, py: Python<'_>, execution: &Execution, message: String) -> Result<bool> {
         let handle = self.session.get()?;
-        if !is_unattached(&*execution.view(py)?) {
-            return Ok(false);
-        }
         let suppress_notification = self.suppress_notification;
         let options = FailOptions {
             message,
             suppress_notification,
-            is_launch: true,
+            only_pending: true,
             ..FailOptions::default()
         };
         handle.home()?.run(py, || handle.core.fail(execution.execution_id(), options))

@@ -156,8 +156,9 @@ impl Session {
     ) -> Result<bool> {
         let handle = self.handle.get()?;
         let payload = payload.map(json::object).transpose()?;
+        let only_pending = false;
         let options =
-            FailOptions { message, event_type, payload, suppress_notification, is_launch: false };
+            FailOptions { message, event_type, payload, suppress_notification, only_pending };
         handle.home()?.run(py, || handle.core.fail(execution_id, options))
     }
 

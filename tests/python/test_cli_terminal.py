@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command import PATIENCE, STAYLINE, environment, stored
+from command import PATIENCE, STAYLINE, call, environment, listed, stored
 
 RUN = [*STAYLINE, "run", "--session", "s", "--"]
 
@@ -36,6 +36,8 @@ class Terminal:
         arguments = [sys.executable, "-c", _LOGIN, name, *command]
         self.pid = os.posix_spawn(sys.executable, arguments, environment())
         self._seen = b""
+        #: What was printed up to what was waited for.
+        self.passed = b""
 
     def type(self, text: bytes) -> None:
         os.write(self._master, text)
@@ -47,7 +49,7 @@ class Terminal:
             assert time.monotonic() < deadline, self._seen
             if select.select([self._master], [], [], 0.1)[0]:
                 self._seen += os.read(self._master, 4_096)
-        self._seen = self._seen.partition(text)[2]
+        self.passed, _, self._seen = self._seen.partition(text)
 
     def wait(self) -> int:
         deadline = time.monotonic() + PATIENCE
@@ -112,3 +114,18 @@ def test_ctrl_z_stops_both_and_both_go_on(folder: Path) -> None:
         assert terminal.wait() == 0
     finally:
         terminal.close()
+
+
+def test_a_table_on_a_terminal_cuts_no_id_and_has_colours_unless_unwelcome(folder: Path) -> None:
+    call(folder, "run", "--session", "s", "--", "true")
+    (run,) = listed(folder)
+    for variables in ("COLUMNS=80 NO_COLOR=", "COLUMNS=80 NO_COLOR=1"):
+        command = f"TERM=xterm {variables} exec {sys.executable} -m stayline runs"
+        terminal = Terminal("sh", "-c", command)
+        try:
+            terminal.wait_for(run["execution"].encode())
+            colours = b"\x1b[" in terminal.passed
+            assert colours == variables.endswith("=")
+            assert terminal.wait() == 0
+        finally:
+            terminal.close()

@@ -19,7 +19,7 @@ use super::record::Record;
 use super::shared::{Answer, Request, Shared, Work, unknown_session};
 use super::working::Working;
 use crate::protocol::{BadFrame, RejectCode, close, outgoing};
-use crate::session::{Command, Effect, Session};
+use crate::session::{Command, Effect, Session, Transition};
 use crate::settings::Millis;
 use crate::store::{Batch, FaultKind, ReadOnlyStore, Reader, Store};
 use crate::{Error, Settings};
@@ -53,6 +53,8 @@ pub(super) struct Engine {
     pub(super) unresolved: Option<Unresolved>,
     /// Lost time that is still to be given back (R18b).
     pub(super) owed_ms: Millis,
+    /// What one command does; here for the room that it takes.
+    transition: Transition,
 }
 
 impl Engine {
@@ -79,6 +81,7 @@ impl Engine {
             failing: None,
             unresolved: None,
             owed_ms: 0,
+            transition: Transition::default(),
         }
     }
 
@@ -248,7 +251,7 @@ impl Engine {
             let stored = self.store()?.load_execution(&working.session_id, subject)?;
             working.supply(subject.clone(), stored);
         }
-        working.apply(command, now)
+        working.apply(command, now, &mut self.transition)
     }
 
     fn commit_steps(
@@ -372,6 +375,7 @@ impl Engine {
     /// The commit is kept: now it may be seen.
     fn install(&mut self, shared: &Shared, working: Working, now: Millis) {
         let Working { session_id, session, deleted, events, effects, answers, .. } = working;
+        let stored = events.len();
         let entry = shared.entry(&session_id);
         if deleted && let Some(entry) = &entry {
             let record = Record::control(&session_id, "deleted", &serde_json::json!({}), now);
@@ -403,7 +407,7 @@ impl Engine {
                 None => {}
             }
         }
-        shared.counters.step(events.len(), &effects);
+        shared.counters.step(stored, &effects);
         release(shared, effects);
         Request::finish_all(shared, answers);
     }

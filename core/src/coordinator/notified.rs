@@ -3,9 +3,8 @@
 use std::sync::Weak;
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
-
 use super::shared::wake_all;
+use crate::lock::{Condvar, Mutex};
 use crate::wake::Wake;
 
 /// Who waits for notifications.

@@ -84,8 +84,9 @@ pub struct FailOptions {
     pub payload: Option<Map<String, Value>>,
     /// No notification, since the caller handles it itself.
     pub suppress_notification: bool,
-    /// It is a launch that failed (R10): metrics tell it from other failures of the host's.
-    pub is_launch: bool,
+    /// Only while no wrapper has attached: a launch that failed (R10). Otherwise `fail` does
+    /// nothing and answers `false`.
+    pub only_pending: bool,
 }
 
 /// An execution as it is committed.
@@ -199,10 +200,12 @@ impl Session {
             event_type: options.event_type.map(Arc::from),
             payload: options.payload.unwrap_or_default(),
             suppress_notification: options.suppress_notification,
-            cause: match options.is_launch {
+            // What is failed only while no wrapper has attached is a launch.
+            cause: match options.only_pending {
                 true => FailureCause::Launch,
                 false => FailureCause::Caller,
             },
+            only_pending: options.only_pending,
         };
         let execution_id = self.checked("execution", execution_id)?;
         match self.apply(Command::Fail { execution_id, failure })? {

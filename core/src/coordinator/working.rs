@@ -30,8 +30,6 @@ pub(super) struct Working {
     notifications: Vec<NewNotification>,
     pub(super) effects: Vec<Effect>,
     pub(super) answers: Vec<(Request, Result<Option<Reply>, Error>)>,
-    /// What one command does; empty between commands, but for the room it takes.
-    transition: Transition,
     /// Where in the batch this session's part is.
     part: Option<usize>,
 }
@@ -53,7 +51,6 @@ impl Working {
             notifications: Vec::new(),
             effects: Vec::new(),
             answers: Vec::new(),
-            transition: Transition::default(),
             part: None,
         }
     }
@@ -83,32 +80,34 @@ impl Working {
         self.fetched.insert(execution_id, record);
     }
 
-    /// Applies one command; an error has changed nothing.
-    pub(super) fn apply(&mut self, command: Command, now: Millis) -> Result<Option<Reply>, Error> {
+    /// Applies one command; an error has changed nothing. `transition` is empty before and after,
+    /// but for the room it takes.
+    pub(super) fn apply(
+        &mut self,
+        command: Command,
+        now: Millis,
+        transition: &mut Transition,
+    ) -> Result<Option<Reply>, Error> {
         let Some(session) = &mut self.session else { return Ok(None) };
         let subject =
             command.subject().and_then(|subject| self.fetched.get(subject).cloned().flatten());
-        let result = session.apply_into(command, subject, now, &mut self.transition);
-        if result.is_err() && self.is_new && session.active().is_none() && !self.is_dirty {
-            // A refused start makes no session (R19a).
-            self.session = None;
-            self.is_new = self.deleted;
-        }
-        let mut transition = std::mem::take(&mut self.transition);
-        if let Err(error) = result {
+        if let Err(error) = session.apply_into(command, subject, now, transition) {
+            if self.is_new && session.active().is_none() && !self.is_dirty {
+                // A refused start makes no session (R19a).
+                self.session = None;
+                self.is_new = self.deleted;
+            }
+            *transition = Transition::default();
             return Err(error);
         }
         self.take(&mut transition.changes);
         for effect in transition.effects.drain(..) {
             self.add_effect(effect);
         }
-        let is_deleted = std::mem::take(&mut transition.changes.deleted);
-        let reply = transition.reply.take();
-        self.transition = transition;
-        if is_deleted {
+        if std::mem::take(&mut transition.changes.deleted) {
             self.forget_everything();
         }
-        Ok(reply)
+        Ok(transition.reply.take())
     }
 
     /// Takes what must be written out of a transition and leaves the room that it took.
@@ -182,6 +181,8 @@ impl Working {
         {
             changes.record = Some(session.row_to_write(self.base_version));
             if self.is_active_dirty {
+                // Mostly the only one, and room for more would cost more than the row.
+                changes.executions.reserve_exact(1);
                 changes.executions.extend(session.active().cloned());
             }
         }

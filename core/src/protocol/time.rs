@@ -39,6 +39,31 @@ pub(super) fn push_timestamp(text: &mut String, ms: i64) {
     }
 }
 
+/// Reads exactly the form that [`format_timestamp`] writes, which most events carry; `None` for
+/// anything else, a leap second among it.
+fn parse_plain(text: &[u8]) -> Option<i64> {
+    const FORM: &[u8; 24] = b"dddd-dd-ddTdd:dd:dd.dddZ";
+    let text: &[u8; 24] = text.try_into().ok()?;
+    let fits = |(byte, form): (&u8, &u8)| match form {
+        b'd' => byte.is_ascii_digit(),
+        _ => byte == form,
+    };
+    if !text.iter().zip(FORM).all(fits) {
+        return None;
+    }
+    let number = |range: std::ops::Range<usize>| {
+        text[range].iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0'))
+    };
+    let (year, month, day) = (number(0..4), number(5..7), number(8..10));
+    let (hours, minutes, seconds) = (number(11..13), number(14..16), number(17..19));
+    let days = days(year, month, day);
+    // A day that no month has comes back as another one.
+    if days < 0 || date(days) != (year, month, day) || hours > 23 || minutes > 59 || seconds > 59 {
+        return None;
+    }
+    Some(days * DAY_MS + ((hours * 60 + minutes) * 60 + seconds) * 1_000 + number(20..23))
+}
+
 const DAY_MS: i64 = 86_400_000;
 /// The end of the year 9999.
 const LATEST_PLAIN_MS: i64 = 253_402_300_799_999;
@@ -59,8 +84,19 @@ fn date(day: i64) -> (i64, i64, i64) {
     (400 * era + year + i64::from(is_next_year), month, day)
 }
 
+/// The other way round.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (era, year) = (year.div_euclid(400), year.rem_euclid(400));
+    let day = (153 * month + 2) / 5 + day - 1;
+    era * 146_097 + year * 365 + year / 4 - year / 100 + day - 719_468
+}
+
 /// Reads ISO 8601 with an offset, or integer milliseconds as text; `None` if it is neither.
 pub fn parse_timestamp(text: &str) -> Option<i64> {
+    if let Some(ms) = parse_plain(text.as_bytes()) {
+        return Some(ms);
+    }
     if let Ok(ms) = text.parse::<i64>() {
         return Timestamp::from_millisecond(ms).ok().map(|_| ms);
     }
@@ -90,6 +126,24 @@ mod tests {
         let many = (0..=LATEST_PLAIN_MS).step_by(3_155_692_597);
         for ms in many.chain([-1, 0, 951_782_399_999, 951_782_400_000, 951_868_800_000]) {
             assert_eq!(format_timestamp(ms), library(ms), "{ms}");
+            assert_eq!(parse_timestamp(&library(ms)), Some(ms));
+            if ms >= 0 {
+                assert_eq!(parse_plain(library(ms).as_bytes()), Some(ms));
+            }
+        }
+        for none in [
+            "2023-02-29T00:00:00.000Z",
+            "2023-00-10T00:00:00.000Z",
+            "2023-13-10T00:00:00.000Z",
+            "2023-01-00T00:00:00.000Z",
+            "2023-04-31T00:00:00.000Z",
+            "2023-01-01T24:00:00.000Z",
+            "2023-01-01T00:60:00.000Z",
+            "2023-01-01 00:00:00.000Z",
+            "2023-01-01T00:00:00,000Z",
+            "1969-12-31T23:59:59.999Z",
+        ] {
+            assert_eq!(parse_plain(none.as_bytes()), None, "{none}");
         }
         assert_eq!(format_timestamp(LATEST_PLAIN_MS), "9999-12-31T23:59:59.999Z");
         assert_eq!(format_timestamp(-62_198_755_200_000), library(-62_198_755_200_000));

@@ -65,8 +65,8 @@ impl Session {
             message: MESSAGE.into(),
             event_type: Some("wrapper_disconnected".into()),
             payload,
-            suppress_notification: false,
             cause: FailureCause::Disconnected,
+            ..Failure::default()
         };
         self.end_failed(failure, None, now, out);
     }

@@ -23,7 +23,11 @@ impl Session {
         now: Millis,
         out: &mut Transition,
     ) -> Result<(), Error> {
-        if self.active_named(execution_id).is_some() {
+        if let Some(active) = self.active_named(execution_id) {
+            if failure.only_pending && active.record.status != Status::Pending {
+                out.reply = Some(Reply::Failed(false));
+                return Ok(());
+            }
             self.end_failed(failure, None, now, out);
             out.reply = Some(Reply::Failed(true));
             return Ok(());
@@ -42,7 +46,8 @@ impl Session {
         now: Millis,
         out: &mut Transition,
     ) {
-        let Failure { message, event_type, mut payload, suppress_notification, cause } = failure;
+        let Failure { message, event_type, mut payload, suppress_notification, cause, .. } =
+            failure;
         payload.insert("error".into(), json!(*message));
         payload.insert("fatal".into(), json!(true));
         let event_type = event_type.unwrap_or_else(|| "error".into());

@@ -162,6 +162,9 @@ pub struct Failure {
     pub payload: Map<String, Value>,
     /// The caller handles it itself (R10).
     pub suppress_notification: bool,
+    /// Only while no wrapper has attached: a launch that failed (R10). Otherwise nothing happens,
+    /// and the reply is `false`.
+    pub only_pending: bool,
     /// For whoever keeps count.
     pub cause: FailureCause,
 }

@@ -1,9 +1,12 @@
 //! A store that fails: nothing is shown that is not kept (R27), nobody is failed for it (R18b),
 //! and nothing escapes its deadline (R17, R18).
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
 use crate::fixture::*;
 use stayline::Error;
-use stayline::coordinator::FailOptions;
+use stayline::coordinator::{Clock, Coordinator, FailOptions, ManualClock, Next, Options};
 use stayline::store::faults::Outcome;
 use stayline::store::memory::MemoryStore;
 
@@ -135,7 +138,7 @@ fn a_frame_of_unknown_outcome_is_seen_once_it_is_known() {
     closed.set(false);
     host.clock.advance(2_000);
     let mut ids = Vec::new();
-    while let stayline::coordinator::Next::Record(record) = reader.try_next().unwrap() {
+    while let Next::Record(record) = reader.try_next().unwrap() {
         ids.extend((record.id > 0).then_some(record.id));
     }
     assert_eq!(ids, [1]);
@@ -212,4 +215,96 @@ fn a_quiet_time_after_one_failed_commit_is_not_given_back() {
     assert_eq!(host.status("e"), "pending");
     host.clock.advance(1);
     assert_eq!(host.status("e"), "failed");
+}
+
+/// R27: while its commit is under way, a step cannot be seen by anybody, and when it is lost it
+/// never was.
+#[test]
+fn nothing_of_a_step_is_seen_before_its_commit() {
+    let host = host();
+    start(&host.session, "e").unwrap();
+    let link = attach(&host.session, "e", Some("p")).unwrap();
+    outputs(&link);
+    let mut reader = host.session.subscribe(Default::default()).unwrap();
+    while !matches!(reader.try_next().unwrap(), Next::Empty) {}
+    // A first look makes the store's reader, which cannot be made during a commit.
+    assert!(log(&host.session).is_empty());
+    let looks = Arc::new(AtomicUsize::new(0));
+    let (session, seen) = (host.session.clone(), looks.clone());
+    // Shared, so that neither goes with the hook, during a commit.
+    let (link, reader) = (Arc::new(link), Arc::new(Mutex::new(reader)));
+    let (own_link, own_reader) = (link.clone(), reader.clone());
+    host.faults.before_commit(move |_| {
+        seen.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(session.active().unwrap().as_deref(), Some("e"));
+        assert_eq!(session.execution("e").unwrap().record.status.as_str(), "running");
+        assert_eq!(own_link.try_output(), None);
+        assert!(log(&session).is_empty());
+        assert!(matches!(own_reader.lock().unwrap().try_next().unwrap(), Next::Empty));
+    });
+    host.faults.fail_next_commit(Outcome::Lost);
+    let failed = host.session.fail("e", FailOptions::default());
+    assert!(matches!(failed, Err(Error::StoreError { .. })), "{failed:?}");
+    assert_eq!(host.session.active().unwrap().as_deref(), Some("e"));
+    assert!(host.coordinator.notifications(false).unwrap().is_empty());
+    link.receive(r#"{"streamEventType":"complete","data":{"exitCode":0},"seq":1}"#).unwrap();
+    assert_eq!(looks.load(Ordering::Relaxed), 2);
+    assert_eq!(host.status("e"), "completed");
+    // The hook must not go with the store, under whose lock its reader could not be dropped.
+    host.faults.before_commit(|_| {});
+}
+
+/// R23: recovery is a sign of life, and every deadline begins anew with it; what had been switched
+/// off stays off.
+#[test]
+fn after_a_crash_nobody_is_failed_for_the_time_in_which_nobody_ran() {
+    let folder = tempfile::tempdir().unwrap();
+    let location = format!("sqlite:{}", folder.path().join("runs.db").display());
+    let clock = ManualClock::new(START);
+    let open = || {
+        let options = Options { clock: Clock::Manual(clock.clone()), ..Options::default() };
+        Coordinator::open(&location, options).unwrap()
+    };
+    let coordinator = open();
+    let names = ["running", "in grace", "pending", "interrupted"];
+    for name in names {
+        let session = coordinator.session(name).unwrap();
+        start(&session, "e").unwrap();
+        if name != "pending" {
+            let link = attach(&session, "e", None).unwrap();
+            match name {
+                "in grace" => link.closed(1000, "bye").unwrap(),
+                "interrupted" => drop(session.interrupt(None, false, Default::default())),
+                _ => {}
+            }
+            // The links of the others are lost with the process, not closed.
+            std::mem::forget(link);
+        }
+    }
+    clock.advance(9_000);
+    coordinator.abandon();
+    clock.set(START + 3_600_000);
+    let coordinator = open();
+    let status = |name: &str| {
+        coordinator.session(name).unwrap().execution("e").unwrap().record.status.as_str()
+    };
+    clock.advance(39_999);
+    for name in names {
+        assert!(["pending", "running"].contains(&status(name)), "{name}");
+    }
+    let grace = |name: &str| {
+        coordinator.session(name).unwrap().view().unwrap().active.unwrap().grace.unwrap()
+    };
+    assert_eq!((grace("running").code, grace("in grace").code), (1012, 1000));
+    // SIGKILL 30 s after the recovery, and 10 s later it is not honoured.
+    clock.advance(1);
+    assert_eq!(status("interrupted"), "failed");
+    clock.advance(19_999);
+    assert_eq!((status("running"), status("in grace")), ("running", "running"));
+    clock.advance(1);
+    assert_eq!((status("running"), status("in grace")), ("failed", "failed"));
+    clock.advance(240_000);
+    assert_eq!(status("pending"), "pending");
+    clock.advance(1);
+    assert_eq!(status("pending"), "failed");
 }

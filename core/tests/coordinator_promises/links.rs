@@ -3,7 +3,7 @@
 
 use crate::fixture::*;
 use stayline::Error;
-use stayline::coordinator::{AttachOptions, Credential, FailOptions, StartOptions};
+use stayline::coordinator::{AttachOptions, Credential, FailOptions, InterruptGrace, StartOptions};
 
 #[test]
 fn an_overtaken_attempt_throws_nobody_out() {
@@ -119,4 +119,33 @@ fn nothing_of_the_last_execution_reaches_the_next() {
     let after = host.session.view().unwrap().active.unwrap();
     assert_eq!((before.interrupt, before.grace), (after.interrupt, after.grace));
     assert!(log(&host.session).iter().any(|event| event.late), "evidence is kept (R10a)");
+}
+
+/// R12, R13: the strongest signal wins, and no deadline moves later.
+#[test]
+fn a_second_interrupt_moves_no_deadline_later() {
+    let host = host();
+    start(&host.session, "e").unwrap();
+    let interrupt = |escalate: bool, grace: InterruptGrace| {
+        host.session.interrupt(None, escalate, grace).unwrap();
+        host.session.view().unwrap().active.unwrap().interrupt.unwrap()
+    };
+    let first = interrupt(false, InterruptGrace::After(5_000));
+    assert_eq!((first.kill_at, first.fail_at), (Some(START + 5_000), Some(START + 15_000)));
+    host.clock.advance(1_000);
+    let second = interrupt(false, InterruptGrace::Default);
+    assert_eq!((second.kill_at, second.fail_at), (first.kill_at, first.fail_at));
+    let third = interrupt(false, InterruptGrace::Never);
+    assert_eq!((third.kill_at, third.fail_at), (first.kill_at, first.fail_at));
+    let escalated = interrupt(true, InterruptGrace::Default);
+    assert_eq!((escalated.kill_at, escalated.fail_at), (None, Some(START + 11_000)));
+    let again = interrupt(false, InterruptGrace::After(1));
+    assert_eq!(again.signal.as_str(), "SIGKILL", "not weakened");
+    let link = attach(&host.session, "e", Some("p")).unwrap();
+    assert!(outputs(&link)[1].contains("SIGKILL"), "first after the welcome");
+    // Every later link gets it too.
+    let link = attach(&host.session, "e", None).unwrap();
+    assert!(outputs(&link)[0].contains("SIGKILL"));
+    host.clock.advance(10_000);
+    assert_eq!(host.status("e"), "failed");
 }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use parking_lot::{Condvar, Mutex};
 use stayline::coordinator::{Coordinator, Options, StartOptions};
 use stayline::net::client::{Wrapper, WrapperOptions};
 use stayline::net::server::{ServerOptions, serve};
 use stayline::store::sqlite::SqliteStore;
 use stayline::wrapper::SendOptions;
 use stayline::{Error, Settings};
+use std::sync::{Condvar, Mutex};
 
 use crate::marked::{BEGUN, ENDED, Marked, READY, mark};
 
@@ -63,7 +63,7 @@ impl Process {
             let mut buffer = [0; 4096];
             loop {
                 let count = stdout.read(&mut buffer).unwrap_or(0);
-                let mut marks = own.0.lock();
+                let mut marks = own.0.lock().unwrap();
                 for byte in &buffer[..count] {
                     match *byte {
                         BEGUN => marks.begun += 1,
@@ -91,17 +91,18 @@ impl Process {
 
     /// Waits until a commit begins that had not begun before.
     pub fn wait_for_a_commit(&self) {
-        let before = self.marks.0.lock().begun;
+        let before = self.marks.0.lock().unwrap().begun;
         self.wait("a commit", |marks| marks.begun > before);
     }
 
     fn wait(&self, what: &str, found: impl Fn(&Marks) -> bool) {
         let until = Instant::now() + PATIENCE;
-        let mut marks = self.marks.0.lock();
+        let mut marks = self.marks.0.lock().unwrap();
         while !found(&marks) {
             assert!(!marks.is_over, "the child ended instead of {what}");
-            let timed_out = self.marks.1.wait_until(&mut marks, until).timed_out();
-            assert!(!timed_out, "waited in vain for {what}");
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "waited in vain for {what}");
+            marks = self.marks.1.wait_timeout(marks, left).unwrap().0;
         }
     }
 
@@ -113,7 +114,7 @@ impl Process {
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
         }
-        let marks = *self.marks.0.lock();
+        let marks = *self.marks.0.lock().unwrap();
         marks.begun > marks.ended
     }
 }

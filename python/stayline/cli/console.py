@@ -79,15 +79,20 @@ def _rich_table(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Seq
     try:
         from rich.box import SIMPLE_HEAD
         from rich.console import Console
+        from rich.measure import Measurement
         from rich.table import Table
         from rich.text import Text
     except ImportError:
         return False
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
     for title in titles:
-        drawn.add_column(title, justify="right" if title in right else "left", overflow="fold")
+        drawn.add_column(title, justify="right" if title in right else "left", no_wrap=True)
     for row in rows:
         cells = (Text(cell, style=STATUS_STYLES.get(cell, "")) for cell in row)
         drawn.add_row(*cells)
-    Console().print(drawn)
+    console = Console()
+    # An id cut short is of no use: what is too wide is left to the terminal to wrap.
+    endless = console.options.update(width=10_000)
+    console.width = max(console.width, Measurement.get(console, endless, drawn).maximum)
+    console.print(drawn)
     return True

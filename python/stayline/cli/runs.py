@@ -66,15 +66,17 @@ def _runs(coordinator: stayline.Coordinator, options: argparse.Namespace) -> lis
     else:
         known = coordinator.sessions(limit=_MOST_SESSIONS)
         sessions = [coordinator.session(one.id) for one in known]
-    found: list[Run] = []
+    found: list[tuple[stayline.Session, stayline.Execution]] = []
     for session in sessions:
         try:
             executions = session.executions(status=options.status, limit=max(options.limit, 1))
         except stayline.NotFound:
             # In another of the stores, or deleted since it was listed.
             continue
-        found += [_run(coordinator, session, one) for one in executions]
-    return found
+        found += [(session, one) for one in executions]
+    # Counting events is the dear part, and only what is shown needs it.
+    found.sort(key=lambda pair: pair[1].created_at, reverse=True)
+    return [_run(coordinator, *pair) for pair in found[: options.limit]]
 
 
 def _run(

@@ -4,7 +4,7 @@
 //! cuts the power at a random call, opens what is left and compares it with what was promised;
 //! then goes on with what is left and cuts again. A commit that was reported lost must be gone,
 //! one of unknown outcome may be either, and nothing may be half there. The seed is in every
-//! message; `STAYLINE_SEED` runs one alone.
+//! message; `STAYLINE_SEED` runs one alone, `STAYLINE_SEEDS` so many.
 
 mod workload;
 
@@ -27,10 +27,15 @@ fn run(seed: u64, synchronous: Synchronous, survivors: Survivors) -> Result<(), 
     Ok(())
 }
 
-fn seeds(count: u64) -> Vec<u64> {
-    match std::env::var("STAYLINE_SEED") {
-        Ok(seed) => vec![seed.parse().expect("STAYLINE_SEED is a number")],
-        Err(_) => (1..=count).collect(),
+/// `STAYLINE_SEED` alone, or as many as `STAYLINE_SEEDS` says, at least the default.
+fn seeds(default: u64) -> Vec<u64> {
+    let number = |name: &str| {
+        let text = std::env::var(name).ok()?;
+        Some(text.parse::<u64>().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
+    };
+    match number("STAYLINE_SEED") {
+        Some(seed) => vec![seed],
+        None => (1..=number("STAYLINE_SEEDS").unwrap_or(default).max(default)).collect(),
     }
 }
 

@@ -222,7 +222,7 @@ fn fail(session: &Session, arguments: &Arguments) -> Answer {
         event_type: arguments.optional_text("event_type")?.map(str::to_owned),
         payload: arguments.optional_object("payload")?.cloned(),
         suppress_notification: arguments.flag("suppress_notification")?,
-        is_launch: false,
+        only_pending: false,
     };
     Ok(json!(session.fail(arguments.text("execution")?, options)?))
 }

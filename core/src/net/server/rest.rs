@@ -146,7 +146,7 @@ pub(super) async fn fail(
             event_type: fields.text("eventType")?,
             payload: fields.object("payload")?,
             suppress_notification: fields.flag("suppressNotification")?,
-            is_launch: false,
+            only_pending: fields.flag("onlyPending")?,
         };
         fields.finish()?;
         let failed = session.fail(&execution_id, options)?;
