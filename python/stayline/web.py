@@ -1,31 +1,35 @@
-"""What a host needs whose own web framework has the sockets: handshakes, translated.
+"""For hosts whose own web framework has the sockets: handshakes and pumps.
 
 The built-in server (``Coordinator.serve``) does all of this by itself. A host that has wrappers
-and browsers come to routes of its own brings the socket; what a request asks for, and what a
-refusal looks like so that a wrapper understands it, is here. Nothing here knows a framework:
-queries and headers are mappings of texts, as FastAPI, Starlette, aiohttp, Quart and Django have
-them. `docs/python.md` shows a whole host::
+and browsers come to routes of its own brings the socket. `docs/python.md` shows a whole one, with
+FastAPI::
 
-    try:
-        session = coordinator.session(session_id)
-        link = await session.attach(**web.attach_arguments(query, headers))
-    except stayline.Error as error:
-        refused = web.refusal(error)              # status, headers, text: no WebSocket
-    else:
-        accepted = web.accept_headers(link)       # headers of the 101 answer
+    @app.websocket("/sessions/{session_id}/ingest")
+    async def ingest(socket: WebSocket, session_id: str) -> None:
+        asked = web.attach_arguments(socket.query_params, socket.headers)
+        async with coordinator.session(session_id).attach(**asked) as link:
+            await web.serve_link(socket, link)
 
-The host's own WebSocket library pings; when it gives a socket up, tell the link:
-``link.closed(1006)`` (R47a).
+What a request asks for (`attach_arguments`, `stream_arguments`) and what a refusal looks like, so
+that a wrapper understands it (`refusal`), are plain functions over mappings of texts, as every
+framework has them. `serve_link` and `serve_stream` carry frames between a socket that speaks ASGI,
+as FastAPI's and Starlette's do, and a link or a stream of `stayline.aio`; with other sockets a host
+writes that loop itself, as `examples/fastapi_host.py` does.
+
+The framework's server pings. When it gives a socket up, the link has to be told (R47a):
+`serve_link` does, by the end of the socket.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
-from stayline._internal import Error, InvalidArgument, Link
+from stayline._internal import Closed, Error, Event, InvalidArgument, Link, Send, StoreError
 
 if TYPE_CHECKING:
     from stayline import aio
@@ -33,11 +37,15 @@ if TYPE_CHECKING:
 __all__ = [
     "AttachArguments",
     "Refusal",
+    "Socket",
     "StreamArguments",
     "accept_headers",
     "attach_arguments",
     "bearer",
     "refusal",
+    "serve_link",
+    "serve_stream",
+    "server_sent_event",
     "stream_arguments",
 ]
 
@@ -46,13 +54,25 @@ _ACKNOWLEDGED = "2"
 
 #: What the wrapper is told of a refused attach (R25, R46). Whatever else goes wrong may pass by
 #: itself, so the wrapper is to come again.
-_REFUSALS: Mapping[str, tuple[int, str]] = {
-    "InvalidArgument": (400, "bad_request"),
-    "Unauthorized": (401, "unauthorized"),
-    "NotFound": (404, "not_found"),
-    "ExecutionNotActive": (409, "not_active"),
-    "Superseded": (409, "superseded"),
+_REFUSALS: Mapping[str, str] = {
+    "InvalidArgument": "bad_request",
+    "Unauthorized": "unauthorized",
+    "NotFound": "not_found",
+    "ExecutionNotActive": "not_active",
+    "Superseded": "superseded",
 }
+
+#: The error table's HTTP statuses: by the hundreds of an error's number, and those that differ.
+_STATUS_OF_HUNDRED: Mapping[int, int] = {1: 400, 2: 409, 3: 401, 4: 429, 5: 503}
+_STATUS_OF: Mapping[str, int] = {
+    "NotFound": 404,
+    "Timeout": 504,
+    "Closed": 503,
+    "Disconnected": 502,
+}
+
+_GOING_AWAY = (1012, "coordinator restarted")
+_DELETED = (4004, "session deleted")
 
 
 class AttachArguments(TypedDict):
@@ -118,11 +138,13 @@ def accept_headers(link: Link | aio.Link) -> dict[str, str]:
 
 
 def refusal(error: Error) -> Refusal:
-    """How to refuse a handshake for which `error` was raised, by ``attach`` or ``stream``."""
-    status, name = _REFUSALS.get(error.name, (503, ""))
+    """How to answer a request for which `error` was raised, by ``attach``, ``stream`` or any other
+    call: with the status of the error table.
+    """
+    status = _STATUS_OF.get(error.name) or _STATUS_OF_HUNDRED.get(error.number // 100, 500)
     headers = {"Content-Type": "text/plain; charset=utf-8"}
-    if name:
-        headers["Stayline-Refusal"] = name
+    if error.name in _REFUSALS:
+        headers["Stayline-Refusal"] = _REFUSALS[error.name]
     if error.name == "ExecutionNotActive":
         headers["Stayline-Status"] = str(error.fields["status"])
     text = "".join(" " if ord(letter) < 32 else letter for letter in str(error))
@@ -157,6 +179,67 @@ def bearer(headers: Mapping[str, str]) -> str | None:
     """What follows ``Authorization: Bearer``; ``None`` where that is not sent."""
     scheme, _, token = (_header(headers, "Authorization") or "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def server_sent_event(event: Event, epoch: str) -> str:
+    """One event of a stream as a server-sent event; stored ones carry ``id: <epoch>.<id>``."""
+    lines = [f"id: {epoch}.{event.id}"] if event.id else []
+    lines += [f"data: {line}" for line in event.frame.splitlines() if line]
+    return "\n".join(lines) + "\n\n"
+
+
+class Socket(Protocol):
+    """A WebSocket that speaks ASGI and has not been accepted yet: FastAPI's, Starlette's."""
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        """The next message of the server."""
+
+    async def send(self, message: MutableMapping[str, Any], /) -> None:
+        """A message for the server."""
+
+
+async def serve_link(socket: Socket, link: aio.Link) -> None:
+    """Accepts the socket and carries frames both ways until either end closes.
+
+    The link is told how the socket ended. Cancelling leaves the link open; as a context manager
+    around this call it is closed all the same.
+    """
+    if not await _accept(socket, accept_headers(link)):
+        await link.closed(1006, "gone before it was accepted")
+        return
+    sending = asyncio.ensure_future(_send_outputs(socket, link))
+    try:
+        while (message := await socket.receive())["type"] != "websocket.disconnect":
+            text = message.get("text")
+            # A link that has ended, or whose store fails, has put out its close by itself (R27).
+            with contextlib.suppress(Closed, StoreError):
+                await link.receive(message["bytes"] if text is None else text)
+        await link.closed(message.get("code") or 1006, message.get("reason") or "")
+    finally:
+        sending.cancel()
+        await asyncio.wait([sending])
+
+
+async def serve_stream(socket: Socket, events: aio.Subscription) -> None:
+    """Accepts the socket and writes what comes until the subscriber goes, or the stream ends: then
+    it is closed with 4004 where the session was deleted, else with 1012, upon which subscribers
+    come again.
+    """
+    if not await _accept(socket, {}):
+        return
+    listening = asyncio.ensure_future(_until_gone(socket, events))
+    last: Event | None = None
+    try:
+        async for last in events:
+            if not await _sent(socket, {"type": "websocket.send", "text": last.frame}):
+                return
+        if not listening.done():
+            is_deleted = last is not None and last.control and last.type == "deleted"
+            code, reason = _DELETED if is_deleted else _GOING_AWAY
+            await _sent(socket, {"type": "websocket.close", "code": code, "reason": reason})
+    finally:
+        listening.cancel()
+        await asyncio.wait([listening])
 
 
 def _invalid(what: str) -> InvalidArgument:
@@ -203,8 +286,43 @@ def _resumed(last_event_id: str | None) -> tuple[str | None, int] | None:
     return (epoch, number) if dot and number is not None else None
 
 
-def server_sent_event(event: Any, epoch: str) -> str:
-    """One event of a stream as a server-sent event; stored ones carry ``id: <epoch>.<id>``."""
-    lines = [f"id: {epoch}.{event.id}"] if event.id else []
-    lines += [f"data: {line}" for line in event.frame.splitlines() if line]
-    return "\n".join(lines) + "\n\n"
+async def _accept(socket: Socket, headers: Mapping[str, str]) -> bool:
+    """Whether the peer was still there."""
+    message = await socket.receive()
+    if message["type"] != "websocket.connect":
+        return False
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    return await _sent(socket, {"type": "websocket.accept", "headers": raw})
+
+
+async def _send_outputs(socket: Socket, link: aio.Link) -> None:
+    async for output in link.outgoing():
+        if isinstance(output, Send):
+            message: dict[str, Any] = {"type": "websocket.send", "text": output.text}
+        else:
+            message = {
+                "type": "websocket.close",
+                "code": output.code,
+                "reason": output.reason,
+            }
+        if not await _sent(socket, message):
+            return
+
+
+async def _sent(socket: Socket, message: dict[str, Any]) -> bool:
+    """Whether it went out. Frameworks raise errors of their own where the peer has gone; that is
+    no error here, and receiving tells of it."""
+    try:
+        await socket.send(message)
+    except Exception:
+        return False
+    return True
+
+
+async def _until_gone(socket: Socket, events: aio.Subscription) -> None:
+    """What a subscriber sends means nothing; its end ends the stream."""
+    try:
+        while (await socket.receive())["type"] != "websocket.disconnect":
+            pass
+    finally:
+        events.close()
