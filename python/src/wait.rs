@@ -132,7 +132,7 @@ impl Drop for Place<'_> {
 /// several loops, and several tasks of one, never take each other's wake-ups.
 #[pyclass(frozen, module = "stayline._internal")]
 pub struct Waiting {
-    inner: Owned<Hung>,
+    hung: Owned<Mutex<Option<Hung>>>,
 }
 
 struct Hung {
@@ -145,7 +145,14 @@ impl Waiting {
     pub fn at(bell: &Arc<Bell>) -> Result<Waiting> {
         let descriptor = EventFd::new()?;
         bell.waiting.lock().push(Arc::clone(&descriptor));
-        Ok(Waiting { inner: Owned::new(Hung { bell: Arc::clone(bell), descriptor }) })
+        let hung = Hung { bell: Arc::clone(bell), descriptor };
+        Ok(Waiting { hung: Owned::new(Mutex::new(Some(hung))) })
+    }
+
+    fn with<T>(&self, call: impl FnOnce(&EventFd) -> T) -> Result<T> {
+        let hung = self.hung.get()?.lock();
+        let hung = hung.as_ref().ok_or(Error::Closed)?;
+        Ok(call(&hung.descriptor))
     }
 }
 
@@ -153,32 +160,25 @@ impl Waiting {
 impl Waiting {
     /// Readable from a ring until `clear`.
     fn fileno(&self) -> Result<RawFd> {
-        Ok(self.inner.get()?.descriptor.as_fd().as_raw_fd())
+        self.with(|descriptor| descriptor.as_fd().as_raw_fd())
     }
 
     /// Makes it unreadable; look after this, not before.
     fn clear(&self) -> Result<()> {
-        self.inner.get()?.descriptor.clear();
-        Ok(())
+        self.with(EventFd::clear)
     }
 
-    /// Rings no more. The descriptor is closed with the object.
+    /// Rings no more, and gives the descriptor back. Twice is fine.
     fn close(&self) {
-        if let Some(hung) = self.inner.peek() {
-            hung.take_down();
+        if let Some(hung) = self.hung.peek() {
+            hung.lock().take();
         }
-    }
-}
-
-impl Hung {
-    fn take_down(&self) {
-        self.bell.waiting.lock().retain(|other| !Arc::ptr_eq(other, &self.descriptor));
     }
 }
 
 impl Drop for Hung {
     fn drop(&mut self) {
-        self.take_down();
+        self.bell.waiting.lock().retain(|other| !Arc::ptr_eq(other, &self.descriptor));
     }
 }
 

@@ -22,7 +22,9 @@ class Signals(AsyncIterator["_Signal"]):
 
     async def __anext__(self) -> _Signal:
         await self._turns.turn()
-        signal: _Signal | None = await found(self._sync._waiting_for_signals, self._look, self._timeout)
+        signal: _Signal | None = await found(
+            self._sync._waiting_for_signals, self._look, self._timeout
+        )
         if signal is None or signal is _OVER:
             raise StopAsyncIteration
         return signal
@@ -36,5 +38,3 @@ class Signals(AsyncIterator["_Signal"]):
 
 # Stands for the end while looking; never given out.
 _OVER: Final = stayline.Drained()
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Generator, Sequence
@@ -146,6 +147,7 @@ class Wrapper:
         event = _Event(sync, event_type, data, raw_data, droppable, timestamp)
         limit = timedelta(milliseconds=sync.settings.send_timeout_ms)
         if self._is_durable:
+            event.encode()
             sent = await found_later(sync._waiting_for_changes, event.offer_on_a_thread, limit)
         else:
             sent = await found(sync._waiting_for_changes, event.offer, limit)
@@ -162,12 +164,11 @@ class Wrapper:
         timestamp: _Moment | None = None,
     ) -> None:
         """The same without ever waiting for room: ``Full`` at once."""
-        sync = self.sync
-        await self._done(
-            lambda: sync.try_send(
-                event_type, data, raw_data=raw_data, droppable=droppable, timestamp=timestamp
-            )
-        )
+        event = _Event(self.sync, event_type, data, raw_data, droppable, timestamp)
+        if self._is_durable:
+            event.encode()
+        if await self._done(event.offer) is None:
+            raise event.full
 
     # --- how it ends ----------------------------------------------------------------------------
 
@@ -238,7 +239,9 @@ class Wrapper:
     async def agent_event(self, event_type: str, properties: Any = None) -> None:
         """An event of the agent's own feed, in the ``kilo`` dialect."""
         sync = self.sync
-        await self._done(lambda: sync.agent_event(event_type, properties))
+        # On a thread they are read later; the host may change them meanwhile.
+        kept = copy.deepcopy(properties) if self._is_durable else properties
+        await self._done(lambda: sync.agent_event(event_type, kept))
 
     async def idle(self) -> None:
         """The run is idle: runs the tasks, completes, drains (R51)."""
@@ -347,7 +350,7 @@ class Wrapper:
 
     @property
     def _is_durable(self) -> bool:
-        return bool(self.sync.settings.outbox)
+        return self.sync.settings.outbox != "memory"
 
     async def _done(self, call: Callable[[], T]) -> T:
         """Makes a call that hands something over; a durable outbox writes it to its file."""
@@ -379,6 +382,12 @@ class _Event:
         self._timestamp = timestamp
         self.full: stayline.Error = stayline.Timeout("there was no room in time")
 
+    def encode(self) -> None:
+        """Turns the data into JSON: once, and as they are now. Raises ``InvalidEvent``."""
+        # Data beside raw data are refused where the event is offered.
+        if self._data is not None and self._raw_data is None:
+            self._raw_data, self._data = _to_json(self._data), None
+
     def offer(self) -> bool | None:
         """Whether it was taken; ``None``: there is no room."""
         try:
@@ -391,9 +400,7 @@ class _Event:
             )
         except stayline.Full as full:
             self.full = full
-            if self._data is not None:
-                # Encoded once, and as it was when it was sent.
-                self._raw_data, self._data = _to_json(self._data), None
+            self.encode()
             return None
         return True
 
