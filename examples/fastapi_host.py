@@ -49,7 +49,7 @@ def make_app(location: str) -> FastAPI:
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        return Response(coordinator.sync.metrics(), media_type="text/plain; version=0.0.4")
+        return Response(coordinator.metrics(), media_type="text/plain; version=0.0.4")
 
     @app.websocket("/sessions/{session_id:path}/ingest")
     async def ingest(socket: WebSocket, session_id: str) -> None:
