@@ -25,9 +25,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
 
 from stayline._internal import Closed, Error, Event, InvalidArgument, Link, Send, StoreError
 
@@ -96,16 +95,18 @@ class StreamArguments(TypedDict):
     live_only: bool
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """The answer to a handshake that is refused: a plain HTTP response instead of the upgrade."""
+class Refusal(NamedTuple):
+    """The answer to a handshake that is refused: a plain HTTP response instead of the upgrade.
 
+    In the order in which Starlette's and FastAPI's ``Response`` takes it.
+    """
+
+    #: The reason, one line, for people.
+    text: str
     #: The HTTP status.
     status: int
     #: Its headers. With ``Stayline-Refusal`` the wrapper knows that it need not come again.
     headers: dict[str, str]
-    #: The reason, one line, for people.
-    text: str
 
 
 def attach_arguments(query: Mapping[str, str], headers: Mapping[str, str]) -> AttachArguments:
@@ -148,7 +149,7 @@ def refusal(error: Error) -> Refusal:
     if error.name == "ExecutionNotActive":
         headers["Stayline-Status"] = str(error.fields["status"])
     text = "".join(" " if ord(letter) < 32 else letter for letter in str(error))
-    return Refusal(status, headers, text + "\n")
+    return Refusal(text + "\n", status, headers)
 
 
 def stream_arguments(
