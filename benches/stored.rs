@@ -47,7 +47,11 @@ pub fn fill(path: &Path, log: &Log, data: impl Fn(u64) -> String) -> io::Result<
             }
         }
     }
-    commit(&mut store, &mut changes, &mut session, log, now)
+    commit(&mut store, &mut changes, &mut session, log, now)?;
+    // What was put off is on disk before anything is measured, and not written back meanwhile.
+    store.checkpoint().map_err(failed)?;
+    drop(store);
+    std::fs::File::open(path)?.sync_all()
 }
 
 fn commit(

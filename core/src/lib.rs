@@ -35,6 +35,7 @@
 
 pub mod coordinator;
 pub mod error;
+pub mod fork;
 #[doc(hidden)]
 pub mod lock;
 #[cfg(any(feature = "server", feature = "client"))]

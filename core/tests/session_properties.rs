@@ -212,7 +212,20 @@ impl Host {
             assert!(self.ended.contains_key(&row.id), "an ending that is not told");
         }
         if self.session.active().is_some() {
-            assert!(self.session.next_deadline().is_some(), "escapes every deadline (R17)");
+            let next = self.session.next_deadline().expect("nothing escapes (R17)").0;
+            let row = self.active().expect("it is active");
+            let interrupt = row.interrupt.as_ref();
+            let kept = [
+                row.grace.as_ref().map(|grace| grace.deadline),
+                interrupt.and_then(|interrupt| interrupt.kill_at),
+                interrupt.and_then(|interrupt| interrupt.fail_at),
+            ];
+            let earliest = kept.into_iter().flatten().min();
+            assert!(earliest.is_none_or(|at| next <= at), "hidden by a later one (R18): {row:?}");
+            // And none is later than life itself allows, from now on.
+            let pending = row.status == Status::Pending;
+            let threshold = [self.settings.stale_after_ms, self.settings.pending_timeout_ms];
+            assert!(next <= self.now + threshold[usize::from(pending)] + 1, "{row:?}");
             let running = self.active().is_some_and(|a| a.status == Status::Running);
             let has_grace = self.active().is_some_and(|a| a.grace.is_some());
             assert_eq!(running && !self.session.has_link(), has_grace, "grace without a link");

@@ -24,11 +24,19 @@ use crate::text;
 use crate::time::Seconds;
 use crate::wait::released;
 
-/// Owns sessions: status, event log, deadlines, subscribers.
+/// Owns sessions: status, event log, deadlines, subscribers::
 ///
-/// `location` is `memory:` or `sqlite:PATH`. One coordinator owns a file; a second one gets
-/// `StoreInUse`, but may read with `read_only=True`. Use it as a context manager: leaving closes
-/// it in order.
+///     with stayline.Coordinator("sqlite:runs.db") as coordinator:
+///         session = coordinator.session("user_1:agent_1")
+///
+/// `location` is `memory:` (gone at the end of the process) or `sqlite:PATH`. One coordinator owns
+/// a file; a second one gets `StoreInUse`, but may read with `read_only=True`. `settings` are the
+/// defaults unless given; `clock` is a `ManualClock` in tests. Use it as a context manager: leaving
+/// closes it in order. What was running when the process went down runs on (R23).
+///
+/// Raises `StoreInUse`, `StoreFormat` for a file of a newer version or another program,
+/// `StoreError` where it cannot be made or read, `InvalidArgument` for another kind of location;
+/// with `read_only`, `NotFound` when no file is there.
 #[pyclass(frozen, module = "stayline", weakref)]
 pub struct Coordinator {
     home: HomeRef,
@@ -68,19 +76,19 @@ impl Coordinator {
         Ok(Coordinator { home: Arc::new(Owned::new(home)) })
     }
 
-    /// What it was opened with.
+    /// What it was opened with: `memory:` or `sqlite:PATH`.
     #[getter]
     fn location(&self) -> Result<&str> {
         Ok(&self.home.get()?.location)
     }
 
-    /// Its settings.
+    /// Its settings, frozen.
     #[getter]
     fn settings(&self) -> Result<Settings> {
         Ok(Settings { core: self.home.get()?.coordinator.settings().clone() })
     }
 
-    /// Whether it only reads beside an owner.
+    /// Whether it was opened with `read_only=True`: it only reads, beside an owner or without one.
     #[getter]
     fn read_only(&self) -> Result<bool> {
         Ok(self.home.get()?.coordinator.is_read_only())
@@ -92,13 +100,14 @@ impl Coordinator {
         Ok(self.home.get()?.coordinator.now())
     }
 
-    /// A handle on a session; creates nothing (R19a).
+    /// A handle on a session; creates nothing, and asks nobody (R19a). `session_id` is any text of
+    /// at most `max_id_bytes` without control characters; otherwise `InvalidArgument`.
     fn session(&self, session_id: &str) -> Result<Session> {
         let session = self.home.get()?.coordinator.session(session_id)?;
         Ok(Session::new(Arc::clone(&self.home), session))
     }
 
-    /// Sessions, the one with the newest activity first.
+    /// What is known about the sessions, at most `limit`, the one with the newest activity first.
     #[pyo3(signature = (*, limit = 100))]
     fn sessions(&self, py: Python<'_>, limit: usize) -> Result<Vec<SessionInfo>> {
         let home = self.home.get()?;
@@ -113,7 +122,8 @@ impl Coordinator {
         Notifications::new(Arc::clone(&self.home), timeout.unwrap_or_default())
     }
 
-    /// Notifications that are not acknowledged, whether waiting, leased or parked; takes none.
+    /// Notifications that are not acknowledged, whether waiting, leased or parked; takes none. With
+    /// `parked_only` those whose deliveries are used up (R39).
     #[pyo3(signature = (*, parked_only = false))]
     fn pending_notifications(
         &self,
@@ -129,7 +139,11 @@ impl Coordinator {
     ///
     /// Anything but loopback needs a `key`. `authorize(session_id, execution_id, bearer) -> bool`
     /// decides about wrappers instead of the execution's token; it runs on a Python thread, and
-    /// one that raises, or takes longer than ten seconds, denies.
+    /// one that raises, or takes longer than ten seconds, denies. `allowed_origins` are those of
+    /// web pages that may connect (`*`: all); `base_path` stands before `/sessions` in every path.
+    ///
+    /// Returns at once, with the server running. Raises `InvalidArgument` for an address that
+    /// cannot be bound, or that needs a key.
     #[pyo3(signature = (address = "127.0.0.1:0", *, key = None, allowed_origins = None, authorize = None, base_path = ""))]
     #[allow(clippy::too_many_arguments)] // keyword arguments in Python
     fn serve(
@@ -147,14 +161,16 @@ impl Coordinator {
         server::serve(py, &self.home, address, options, authorize)
     }
 
-    /// A short-lived signed ticket for one session's stream.
+    /// A signed ticket for the stream of the session `session_id`, for browsers and others that
+    /// shall not have the key. Good for `ttl` seconds (a number or a `timedelta`; default 60).
     #[pyo3(signature = (session_id, *, ttl = None))]
     fn issue_ticket(&self, session_id: &str, ttl: Option<Seconds>) -> Result<String> {
         let ttl_ms = ttl.map_or(Ok(60_000), Seconds::finite_millis)?;
         Ok(self.home.get()?.coordinator.issue_ticket(session_id, ttl_ms)?)
     }
 
-    /// Raises `Unauthorized` for a ticket that is wrong, expired, or another session's.
+    /// Checks a ticket of `issue_ticket`, for hosts with their own sockets: raises `Unauthorized`
+    /// for one that is wrong, expired, or not for the session `session_id`.
     fn verify_ticket(&self, session_id: &str, ticket: &str) -> Result<()> {
         Ok(self.home.get()?.coordinator.verify_ticket(session_id, ticket)?)
     }
@@ -167,7 +183,8 @@ impl Coordinator {
     }
 
     /// Closes in order: what was handed over is committed, links get close 1012, waiters get
-    /// `Closed`, the store is released. Twice is fine.
+    /// `Closed`, the store is released. Runs are not ended: whoever opens the store next goes on
+    /// with them (R23). Twice is fine.
     fn close(&self, py: Python<'_>) -> Result<()> {
         let home = self.home.get()?;
         released(py, || {

@@ -73,7 +73,9 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         py,
         "Error",
         &[py.get_type::<PyException>().into_any()],
-        "The base of every error of this library: `name`, `number`, `fields`.",
+        "The base of every error of this library.\n\n`name` and `number` are stable and the same in \
+         every language; `fields` is a dictionary of what the text names, and each field is an \
+         attribute as well.",
     )?;
     module.add("Error", &base)?;
     let mut classes = Vec::with_capacity(ERRORS.len());
@@ -84,8 +86,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
             "Timeout" => bases.push(py.get_type::<PyTimeoutError>().into_any()),
             _ => {}
         }
-        let fields = if row.fields.is_empty() { "none".into() } else { row.fields.join(", ") };
-        let about = format!("Error {}; fields: {fields}.", row.number);
+        let about = format!("{}\n\nNumber {}.", self::about(row.name), row.number);
         let class = class(py, row.name, &bases, &about)?;
         class.setattr("name", row.name)?;
         class.setattr("number", row.number)?;
@@ -97,6 +98,73 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     CLASSES
         .set(py, classes)
         .map_err(|_| pyo3::exceptions::PyImportError::new_err("stayline._internal loads once"))
+}
+
+/// What a class says about itself: what happened, its fields, what to do.
+fn about(name: &str) -> &'static str {
+    match name {
+        "InvalidArgument" => {
+            "The call is wrong; `what` says how. Fix the call. Also a `ValueError`."
+        }
+        "InvalidSettings" => {
+            "Two settings contradict each other (R24); `first` and `second` name them."
+        }
+        "InvalidEvent" => {
+            "The event was not accepted, for `reason`; it had `bytes` bytes (R40). Send something else."
+        }
+        "NotFound" => "There is no such session, execution, lease or file; `what` names it (R19a).",
+        "AlreadyExists" => {
+            "An execution with the id `execution_id` exists already (R2). Choose another id."
+        }
+        "ExecutionInProgress" => {
+            "Another execution, `active`, is active in the session (R2). Wait for it, or interrupt it."
+        }
+        "ExecutionNotActive" => {
+            "The execution is not active any more; its `status` says how it ended (R25)."
+        }
+        "InvalidTransition" => {
+            "An execution cannot go from status `from_` to status `to` (R1): it had ended, or not begun."
+        }
+        "NoActiveExecution" => {
+            "No execution is active in the session: there is nothing to stop (R11)."
+        }
+        "JobConflict" => "The wrapper's job `active` is still active (R49). Wait until it is idle.",
+        "Superseded" => "Another wrapper has taken over this execution (R45a). Stop.",
+        "AlreadyHeld" => {
+            "The lease is held by `holder` until `expires_at` (ms since the Unix epoch; R38). Wait, or give up."
+        }
+        "WrongHolder" => {
+            "The lease is held by `holder`, not by you, until `expires_at` (ms since the Unix epoch; R38)."
+        }
+        "Unauthorized" => "The token or the ticket is missing or wrong (R25).",
+        "Full" => {
+            "The wrapper's buffer is full: `events` events, `bytes` bytes (R44). Slow down, or choose an overflow policy."
+        }
+        "LimitExceeded" => "The limit named `limit` is exceeded by `value`.",
+        "Timeout" => {
+            "The time given to a waiting call is over; what was stored stays stored. Also a `TimeoutError`."
+        }
+        "Closed" => "The object was closed. Make a new one.",
+        "Disconnected" => {
+            "The wrapper gave up, for `reason` (R41, R46, R48). Also told by `Wrapper.signals`."
+        }
+        "StoreInUse" => {
+            "Another coordinator owns the file: process `pid`, since `since` (ms since the Unix epoch), serving at `url` if it serves. Use that one, or open with `read_only=True`."
+        }
+        "StoreError" => "The store failed and nothing of this step was kept (R27). Try again.",
+        "StoreUnknown" => {
+            "It could not be found out whether this step was kept (R27). Read before you try again."
+        }
+        "StoreFormat" => {
+            "The file has the format `found`, supported is `supported`: a newer schema, or no database of ours."
+        }
+        "ForkError" => {
+            "The object was made in process `pid` and does not work in a forked child. Make new objects in the child."
+        }
+        "Panic" => "A bug of ours; the object is unusable. Please report it.",
+        // A test fails for a row without a text.
+        _ => "",
+    }
 }
 
 /// The name that Python code can write after a dot.

@@ -108,7 +108,7 @@ impl Execution {
 
 #[pymethods]
 impl Execution {
-    /// Its id.
+    /// Its id, unique within its session.
     #[getter]
     fn id(&self) -> &str {
         &self.id
@@ -183,7 +183,7 @@ impl Execution {
         Ok(self.view(py)?.record.agent_session_id.clone().map(Text))
     }
 
-    /// When it was started.
+    /// When it was added, by `start` (R2).
     #[getter]
     fn created_at<'py>(&self, py: Python<'py>) -> Result<Option<Bound<'py, PyAny>>> {
         Ok(optional_datetime(py, Some(self.view(py)?.record.created_at))?)
@@ -207,13 +207,16 @@ impl Execution {
         Ok(optional_datetime(py, self.view(py)?.record.last_heartbeat_at)?)
     }
 
-    /// The same for frames other than heartbeats (R14).
+    /// The stored time of the last frame other than a heartbeat (R14).
     #[getter]
     fn last_event_at<'py>(&self, py: Python<'py>) -> Result<Option<Bound<'py, PyAny>>> {
         Ok(optional_datetime(py, self.view(py)?.record.last_event_at)?)
     }
 
-    /// Waits until it is terminal and returns it; `Timeout` when the time is over before.
+    /// Waits until it is terminal and returns it.
+    ///
+    /// `timeout` is in seconds (a number or a `timedelta`; `None`: for ever). Raises `Timeout` when
+    /// the time is over before; the run goes on. Raises `Closed` when the coordinator was closed.
     #[pyo3(signature = (timeout = None))]
     fn wait<'py>(slf: PyRef<'py, Self>, timeout: Option<Seconds>) -> Result<PyRef<'py, Self>> {
         let py = slf.py();

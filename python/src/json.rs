@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use stayline::Error;
 
 use crate::error::{Failure, Result};
+use crate::exit::Inside;
 
 static ENCODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static DECODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -19,6 +20,7 @@ static DECODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 /// JSON does not know is Python's `TypeError`.
 pub fn encode(value: &Bound<'_, PyAny>) -> Result<String> {
     let py = value.py();
+    let _inside = Inside::calling(py);
     let encode = ENCODE.get_or_try_init(py, || -> PyResult<Py<PyAny>> {
         let options = PyDict::new(py);
         options.set_item("ensure_ascii", false)?;
@@ -46,6 +48,7 @@ pub fn _to_json(value: &Bound<'_, PyAny>) -> Result<String> {
 
 /// JSON text as a Python value.
 pub fn decode(py: Python<'_>, text: &str) -> PyResult<Py<PyAny>> {
+    let _inside = Inside::calling(py);
     let decode = DECODE.get_or_try_init(py, || -> PyResult<Py<PyAny>> {
         Ok(py.import("json")?.getattr("loads")?.unbind())
     })?;

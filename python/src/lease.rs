@@ -49,13 +49,13 @@ impl Lease {
 
 #[pymethods]
 impl Lease {
-    /// On which execution.
+    /// The execution that it is on.
     #[getter]
     fn execution_id(&self) -> &str {
         &self.execution_id
     }
 
-    /// Who holds it.
+    /// Who holds it, as given to `Session.lease`.
     #[getter]
     fn lease_id(&self) -> &str {
         &self.record.lease_id
@@ -67,24 +67,26 @@ impl Lease {
         self.record.message_id.as_deref()
     }
 
-    /// At that moment anyone may take it.
+    /// From this moment on anyone may take it (R38), as an aware `datetime` in UTC.
     #[getter]
     fn expires_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         datetime(py, self.record.expires_at)
     }
 
-    /// The same in milliseconds since the Unix epoch.
+    /// From this moment on anyone may take it (R38), in ms since the Unix epoch.
     #[getter]
     fn expires_at_ms(&self) -> i64 {
         self.record.expires_at
     }
 
-    /// The lease with a new expiry. Raises `NotFound` once it has expired.
+    /// Extends it by `lease_ttl_ms` from now, and returns it with its new expiry (R38). Raises
+    /// `NotFound` once it has expired, `WrongHolder` once another has it.
     fn extend(&self, py: Python<'_>) -> Result<Lease> {
         Lease::extended(py, &self.session, &self.execution_id, &self.record.lease_id)
     }
 
-    /// Gives it back. Raises `NotFound` once it has expired.
+    /// Gives it back (R38). Raises `NotFound` once it has expired, `WrongHolder` once another has
+    /// it.
     fn release(&self, py: Python<'_>) -> Result<()> {
         let handle = self.session.get()?;
         handle

@@ -15,6 +15,7 @@ mod coordinator;
 mod error;
 mod event;
 mod execution;
+mod exit;
 mod home;
 mod json;
 mod jsonl;
@@ -43,6 +44,7 @@ use pyo3::prelude::*;
 fn _internal(module: &Bound<'_, PyModule>) -> PyResult<()> {
     process::register(module)?;
     error::register(module)?;
+    exit::register(module)?;
     jsonl::register(module)?;
     log::register(module)?;
     values::register(module)?;

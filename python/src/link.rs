@@ -68,7 +68,8 @@ impl Link {
     }
 
     /// Hands one frame over: `str` for a text frame, `bytes` for a binary one (which is refused,
-    /// R28). Waits only for back-pressure.
+    /// R28). Waits only for back-pressure; a frame that is refused is answered on the link and
+    /// raises nothing. Raises `Closed` once the coordinator is closed.
     fn receive(&self, py: Python<'_>, frame: &Bound<'_, PyAny>) -> Result<()> {
         let inner = self.inner.get()?;
         inner.wait_for_room(py)?;
@@ -118,7 +119,8 @@ impl Link {
         Ok(self.inner.get()?.link.is_congested())
     }
 
-    /// The socket is gone, by whomever. Twice is fine.
+    /// Says that the socket is gone, by whomever, with its close code; starts the grace of the
+    /// execution when this was its last link (R20). Twice is fine.
     #[pyo3(signature = (code = 1006, reason = ""))]
     fn closed(&self, py: Python<'_>, code: u16, reason: &str) -> Result<()> {
         let inner = self.inner.get()?;

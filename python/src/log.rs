@@ -18,6 +18,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::error::Result;
+use crate::exit::Inside;
 use crate::process;
 use crate::wait::Bell;
 
@@ -61,6 +62,7 @@ pub fn after_fork() {
 pub fn start(py: Python<'_>) -> Result<()> {
     let process = process::current();
     if STARTED_IN.swap(process, Ordering::AcqRel) != process {
+        let _inside = Inside::calling(py);
         py.import("stayline._threads")?.call_method0("start_log")?;
     }
     Ok(())

@@ -14,7 +14,10 @@ use crate::text;
 use crate::time::{Seconds, datetime};
 use crate::wait::{Bell, Waiting};
 
-/// One notification. Taken from the queue it is leased: acknowledge it, or it comes again.
+/// What a host is told: that a run ended, that a session is idle, that a late result came (R39).
+///
+/// Taken from the queue it is leased for `notification_lease_ms`: acknowledge it, or it comes
+/// again. One that was delivered `notification_attempts` times is parked.
 #[pyclass(frozen, module = "stayline")]
 pub struct Notification {
     home: HomeRef,
@@ -30,7 +33,7 @@ impl Notification {
 
 #[pymethods]
 impl Notification {
-    /// Its own id.
+    /// Its own id; the same at each delivery.
     #[getter]
     fn id(&self) -> &str {
         &self.record.id
@@ -42,13 +45,13 @@ impl Notification {
         self.record.kind.as_str()
     }
 
-    /// The session.
+    /// The session it is about.
     #[getter]
     fn session_id(&self) -> &str {
         &self.record.session_id
     }
 
-    /// The execution, where it is about one.
+    /// The execution it is about; `None` for `session_idle`.
     #[getter]
     fn execution_id(&self) -> Option<&str> {
         self.record.execution_id.as_deref()
@@ -60,19 +63,19 @@ impl Notification {
         self.record.status.map(|status| status.as_str())
     }
 
-    /// Why.
+    /// Why it failed or was interrupted.
     #[getter]
     fn error(&self) -> Option<&str> {
         self.record.error.as_deref()
     }
 
-    /// The branch the run named.
+    /// The branch that the run named when it completed (R29).
     #[getter]
     fn branch(&self) -> Option<&str> {
         self.record.branch.as_deref()
     }
 
-    /// The agent's own session id.
+    /// The agent's own session id, where it is known (R30).
     #[getter]
     fn agent_session_id(&self) -> Option<&str> {
         self.record.agent_session_id.as_deref()
@@ -84,25 +87,27 @@ impl Notification {
         self.record.attempt
     }
 
-    /// All deliveries are used up.
+    /// Whether all its deliveries are used up: it comes no more unless it is requeued (R39).
     #[getter]
     fn parked(&self) -> bool {
         self.record.parked
     }
 
-    /// When it was enqueued.
+    /// When it was enqueued, as an aware `datetime` in UTC.
     #[getter]
     fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         datetime(py, self.record.created_at)
     }
 
-    /// It was dealt with and does not come again.
+    /// It was dealt with and does not come again (R39). Raises `NotFound` when it is not there any
+    /// more, because it was acknowledged before.
     fn ack(&self, py: Python<'_>) -> Result<()> {
         let home = self.home.get()?;
         home.run(py, || home.coordinator.acknowledge_notification(&self.record.id))
     }
 
-    /// It could not be dealt with: it comes again in `retry_in` seconds.
+    /// It could not be dealt with: it comes again in `retry_in` seconds (a number or a `timedelta`;
+    /// default: at once), unless this was its last delivery (R39).
     #[pyo3(signature = (retry_in = None))]
     fn nack(&self, py: Python<'_>, retry_in: Option<Seconds>) -> Result<()> {
         let home = self.home.get()?;
@@ -110,7 +115,7 @@ impl Notification {
         home.run(py, || home.coordinator.reject_notification(&self.record.id, retry_in_ms))
     }
 
-    /// Puts a parked one back into the queue.
+    /// Puts a parked one back into the queue, with all its deliveries (R39).
     fn requeue(&self, py: Python<'_>) -> Result<()> {
         let home = self.home.get()?;
         home.run(py, || home.coordinator.requeue_notification(&self.record.id))

@@ -21,6 +21,10 @@ use crate::wrapper::payload;
 ///
 /// After every call empty `poll_action()`; at `next_deadline_ms()` call `handle_timeout`. It is
 /// plain memory, so it works in a forked child too.
+///
+/// `now_ms` is the time in ms of any clock that only goes forward. `attempt` is the number that
+/// came with `Connect`; what names an older one changes nothing (R42). `seed` makes jitter and
+/// producer ids repeatable; without one they are random.
 #[pyclass(frozen, module = "stayline.sansio", weakref)]
 pub struct Wrapper {
     core: Mutex<Core>,
@@ -56,8 +60,8 @@ impl Wrapper {
         Ok(Wrapper { core: Mutex::new(core) })
     }
 
-    /// Begins the first connection attempt for an execution. It fails fast (R48), unless
-    /// `retry_first`.
+    /// Begins the first connection attempt for the execution `execution_id`. It fails fast (R48),
+    /// unless `retry_first`.
     #[pyo3(signature = (execution_id, now_ms, *, retry_first = false))]
     fn open(&self, execution_id: &str, now_ms: Millis, retry_first: bool) -> Result<()> {
         self.with(|core| match retry_first {
@@ -72,8 +76,9 @@ impl Wrapper {
         self.tell(|core| core.handle_opened(attempt, protocol, now_ms))
     }
 
-    /// An attempt failed: with an HTTP status, and the values of the headers `Stayline-Refusal`
-    /// and `Stayline-Status` where they were there; or without, when nothing answered.
+    /// An attempt failed (R46). When there was an answer, `http_status` is its status, `refusal`
+    /// and `execution_status` the values of its headers `Stayline-Refusal` and `Stayline-Status`
+    /// where they were there; `None` otherwise. `detail` says in words what happened.
     #[pyo3(signature = (attempt, now_ms, *, http_status = None, refusal = None, execution_status = None, detail = ""))]
     fn handle_refused(
         &self,
@@ -94,7 +99,7 @@ impl Wrapper {
         self.tell(|core| core.handle_refused(attempt, refused, now_ms))
     }
 
-    /// An attempt's connection is closed.
+    /// An attempt's connection is closed, with this WebSocket close `code` and reason (R41).
     #[pyo3(signature = (attempt, code, reason, now_ms))]
     fn handle_closed(&self, attempt: u64, code: u16, reason: &str, now_ms: Millis) -> Result<()> {
         self.tell(|core| core.handle_closed(attempt, code, reason, now_ms))
@@ -105,12 +110,14 @@ impl Wrapper {
         self.tell(|core| core.handle_frame(attempt, text, now_ms))
     }
 
-    /// Does everything that is due.
+    /// Does everything that is due at `now_ms`.
     fn handle_timeout(&self, now_ms: Millis) -> Result<()> {
         self.tell(|core| core.handle_timeout(now_ms))
     }
 
-    /// Sends an event. `Full` at once when the policy is to wait: call again once `has_room`.
+    /// Sends an event of the type `event_type`; `data`, `raw_data`, `droppable` and `timestamp` as
+    /// for `stayline.Wrapper.send` (R40). Raises `Full` at once when the policy is to wait: call
+    /// again once `has_room`.
     #[pyo3(signature = (event_type, data = None, *, now_ms, raw_data = None, droppable = false, timestamp = None))]
     fn send(
         &self,
@@ -132,19 +139,20 @@ impl Wrapper {
         self.core.lock().has_room()
     }
 
-    /// The run is complete: `complete` is sent, then it drains (R51).
+    /// The run is complete: `complete` is sent with `exit_code` and `branch`, then it drains (R51).
+    /// Raises `Closed` when it has ended before.
     #[pyo3(signature = (exit_code = 0, *, now_ms, branch = None))]
     fn complete(&self, exit_code: i64, now_ms: Millis, branch: Option<&str>) -> Result<()> {
         self.with(|core| core.complete(exit_code, branch, now_ms))
     }
 
-    /// The run failed: a fatal `error` is sent, then it drains.
+    /// The run failed: a fatal `error` is sent, then it drains (R29, R51).
     #[pyo3(signature = (error, *, now_ms))]
     fn fail(&self, error: &str, now_ms: Millis) -> Result<()> {
         self.with(|core| core.fail(error, now_ms))
     }
 
-    /// The run was stopped: `interrupted` is sent, then it drains.
+    /// The run was stopped: `interrupted` is sent, then it drains (R29, R51).
     #[pyo3(signature = (reason = None, *, now_ms))]
     fn interrupted(&self, reason: Option<&str>, now_ms: Millis) -> Result<()> {
         self.with(|core| core.interrupted(reason, now_ms))
@@ -155,7 +163,8 @@ impl Wrapper {
         self.with(|core| Ok(core.close(now_ms)))
     }
 
-    /// Begins a job (R49).
+    /// Begins a job for `execution_id` (R49); `agent_session`, `tasks` and `branch` as for
+    /// `stayline.Wrapper.start_job`. Raises `JobConflict` while another one is active.
     #[pyo3(signature = (execution_id, *, now_ms, agent_session = None, tasks = None, branch = None))]
     fn start_job(
         &self,
@@ -174,7 +183,8 @@ impl Wrapper {
         self.with(|core| core.begin_turn(now_ms))
     }
 
-    /// An event of the agent's own feed, in the `kilo` dialect.
+    /// An event of the agent's own feed, in the `kilo` dialect: its type `event_type` and its
+    /// `properties`, anything that JSON can say (R30, R53, R54).
     #[pyo3(signature = (event_type, properties = None, *, now_ms))]
     fn handle_agent_event(
         &self,
@@ -193,7 +203,7 @@ impl Wrapper {
         self.tell(|core| core.handle_idle(now_ms))
     }
 
-    /// A post-completion task has ended (R51).
+    /// A post-completion task that `RunTask` asked for has ended, well unless `ok` is false (R51).
     #[pyo3(signature = (name, ok = true, *, now_ms))]
     fn handle_task_done(&self, name: &str, ok: bool, now_ms: Millis) -> Result<()> {
         self.tell(|core| core.handle_task_done(name, ok, now_ms))
@@ -210,7 +220,7 @@ impl Wrapper {
         action.map(|action| python_action(py, action)).transpose()
     }
 
-    /// When `handle_timeout` is due next.
+    /// When `handle_timeout` is due next, in ms of the clock that `now_ms` is of; `None`: never.
     fn next_deadline_ms(&self) -> Option<Millis> {
         self.core.lock().next_deadline()
     }

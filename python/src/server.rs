@@ -7,6 +7,7 @@ use stayline::net::server::{Server as Core, ServerOptions, serve as core_serve};
 
 use crate::authorize::{Desk, Questions};
 use crate::error::Result;
+use crate::exit::Inside;
 use crate::home::HomeRef;
 use crate::process::Owned;
 use crate::wait::released;
@@ -57,6 +58,7 @@ pub fn serve(
     opened.servers.lock().push(Arc::clone(&running));
     if let (Some(desk), Some(authorize)) = (desk, authorize) {
         let questions = Py::new(py, Questions::new(desk))?;
+        let _inside = Inside::calling(py);
         py.import("stayline._threads")?.call_method1("start_authorize", (questions, authorize))?;
     }
     Ok(Server {
@@ -69,7 +71,8 @@ pub fn serve(
 
 #[pymethods]
 impl Server {
-    /// The base URL for wrappers and subscribers.
+    /// The base URL for wrappers and subscribers: `http://host:port`, and the base path if one was
+    /// given.
     #[getter]
     fn url(&self) -> &str {
         &self.url
@@ -81,7 +84,8 @@ impl Server {
         &self.address
     }
 
-    /// Stops accepting, closes the links with 1012, and ends. Twice is fine.
+    /// Stops accepting, closes the links with 1012 after taking what their wrappers had sent, and
+    /// waits for that, at most five seconds. The coordinator goes on. Twice is fine.
     fn close(&self, py: Python<'_>) -> Result<()> {
         let running = self.running.get()?;
         self.home.get()?.servers.lock().retain(|other| !Arc::ptr_eq(other, running));

@@ -62,7 +62,13 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Grace {
     }
 }
 
-/// A handle on one session. Making one creates nothing; only `start` and `launch` do (R19a).
+/// A handle on one session, from `Coordinator.session`.
+///
+/// Making one creates nothing; only `start` and `launch` do (R19a). Everything else raises
+/// `NotFound` for a session in which nothing was ever started, `Closed` once the coordinator is
+/// closed, and `StoreError` when the store failed and nothing of the step was kept. Handles on
+/// one session of one coordinator compare equal. `execution_id` always names an execution of
+/// this session.
 #[pyclass(frozen, module = "stayline", weakref)]
 pub struct Session {
     id: Arc<str>,
@@ -84,14 +90,24 @@ impl Session {
         &self.id
     }
 
-    /// The id of the active execution (pending or running), or `None`.
+    /// The id of the active execution (pending or running), or `None`. Costs next to nothing, and
+    /// never fails for a session that is not known.
     #[getter]
     fn active(&self) -> Result<Option<Text>> {
         let handle = self.handle.get()?;
         Ok(guarded(|| handle.core.active())?.map(Text))
     }
 
-    /// Adds a pending execution (R2). Raises `ExecutionInProgress`, or `AlreadyExists`.
+    /// Adds a pending execution, and makes the session if it is not there (R2).
+    ///
+    /// `execution_id` is yours, or one is made (`exc_…`). `mode` is your word for the kind of run.
+    /// `token` is what a wrapper needs to attach, or one is made: pass the `token` of what is
+    /// returned to the sandbox. It stays pending until a wrapper attaches (R3), at most
+    /// `pending_timeout_ms` (R16).
+    ///
+    /// Raises `ExecutionInProgress` while another one is active, `AlreadyExists` for an id that was
+    /// used before, `InvalidArgument` for one that is too long or has control characters. Then
+    /// nothing was written. Around code that can fail, use `launch`.
     #[pyo3(signature = (execution_id = None, *, mode = None, token = None))]
     fn start(
         &self,
@@ -103,9 +119,15 @@ impl Session {
         Execution::start(py, &self.handle, StartOptions { execution_id, mode, token })
     }
 
-    /// A context manager around `start` and the host's own launch code: an exception inside,
-    /// before a wrapper has attached, fails the execution and is raised on (R10). Once a wrapper
-    /// has attached the run is in its hands and nothing is done.
+    /// A context manager around `start` and your own launch code (R10)::
+    ///
+    ///     with session.launch(mode="code") as execution:
+    ///         launch_sandbox(execution.id, execution.token)
+    ///
+    /// An exception inside, before a wrapper has attached, fails the execution and is raised on.
+    /// Once a wrapper has attached the run is in its hands and nothing is done. Takes what `start`
+    /// takes; entering raises what `start` raises. `suppress_notification` spares you the
+    /// notification of a launch that failed, because you have seen the exception.
     #[pyo3(signature = (execution_id = None, *, mode = None, token = None, suppress_notification = false))]
     fn launch(
         &self,
@@ -121,8 +143,12 @@ impl Session {
 
     /// Accepts an ingest link for an execution (R25, R26), for hosts with their own sockets.
     ///
-    /// `token` is compared with the execution's; `trusted=True` says that the host has checked
-    /// in its own way. `acknowledged`, `producer` and `attempt` are what the wrapper asked for.
+    /// `token` is compared with the execution's; `trusted=True` says that you have checked in your
+    /// own way. `acknowledged`, `producer` and `attempt` are what the wrapper asked for (R45a). A
+    /// link that was attached before is closed with 4001.
+    ///
+    /// Raises, and changes nothing then: `NotFound`, `Unauthorized`, `ExecutionNotActive` with the
+    /// status, `Superseded`; in this order (R25).
     #[pyo3(signature = (execution_id, *, token = None, trusted = false, acknowledged = false, producer = None, attempt = None))]
     #[allow(clippy::too_many_arguments)] // keyword arguments in Python
     fn attach(
@@ -142,8 +168,14 @@ impl Session {
         Ok(Link::new(Arc::clone(&self.handle), link))
     }
 
-    /// The one failure path (R7): `True` when it did the transition, `False` when the execution
-    /// had ended already and nothing was changed.
+    /// Fails an execution, whatever it is doing; the one failure path (R7, R8).
+    ///
+    /// `message` becomes its `error`. One event of `event_type` (default `error`) is stored, with
+    /// `error`, `fatal` and the fields of `payload` (R9); links are closed with 4000; the host gets
+    /// one notification unless `suppress_notification`.
+    ///
+    /// Returns `True` when it did it, `False` when the execution had ended already; then nothing
+    /// was changed. So calling it twice, or from two places, is fine. Raises `NotFound`.
     #[pyo3(signature = (execution_id, message, *, event_type = None, payload = None, suppress_notification = false))]
     fn fail(
         &self,
@@ -162,7 +194,11 @@ impl Session {
         handle.home()?.run(py, || handle.core.fail(execution_id, options))
     }
 
-    /// Ends an execution as the host knows it ended: `completed`, `failed` or `interrupted`.
+    /// Ends an execution as you know it ended: `completed`, `failed` or `interrupted`.
+    ///
+    /// `message` is its error or reason. `completed_at` is an aware `datetime`, or ms since the
+    /// Unix epoch (R5); default: now. Raises `InvalidTransition` for one that has ended, or that
+    /// would complete without having run (R1), and `NotFound`.
     #[pyo3(signature = (execution_id, status = "completed", *, message = None, completed_at = None))]
     fn finish(
         &self,
@@ -178,9 +214,14 @@ impl Session {
         handle.home()?.run(py, || handle.core.finish(execution_id, status, message, completed_at))
     }
 
-    /// Asks the active execution (or the one named) to stop (R11): `sent`, `latched` or
-    /// `already_terminal`. SIGKILL follows after `grace` seconds (`None`: never; R13), or at once
-    /// with `escalate`.
+    /// Asks the active execution, or the one named, to stop (R11, R12).
+    ///
+    /// Returns `sent` (the kill goes out on its link), `latched` (it will when a wrapper attaches)
+    /// or `already_terminal`. SIGKILL follows after `grace` seconds (a number or a `timedelta`;
+    /// default `interrupt_grace_ms`; `None`: never), or at once with `escalate`; when that is not
+    /// honoured either, the execution is failed `kill_grace_ms` later (R13).
+    ///
+    /// Raises `NoActiveExecution` when there is nothing to stop, `NotFound` for an unknown id.
     #[pyo3(signature = (execution_id = None, *, escalate = false, grace = Grace::default()))]
     fn interrupt(
         &self,
@@ -194,20 +235,25 @@ impl Session {
         Ok(handle.home()?.run(py, call)?.as_str())
     }
 
-    /// Takes an interrupt back (R13).
+    /// Takes an interrupt back, from the active execution or the one named (R13). What was sent was
+    /// sent. Raises `NoActiveExecution`, or `NotFound`.
     #[pyo3(signature = (execution_id = None))]
     fn clear_interrupt(&self, py: Python<'_>, execution_id: Option<&str>) -> Result<()> {
         let handle = self.handle.get()?;
         handle.home()?.run(py, || handle.core.clear_interrupt(execution_id))
     }
 
-    /// A sign of life that the host has of an execution (R14).
+    /// A sign of life that you have of an execution in your own way (R14): moves the stale
+    /// deadline. Raises `NotFound`, or `ExecutionNotActive`.
     fn heartbeat(&self, py: Python<'_>, execution_id: &str) -> Result<()> {
         let handle = self.handle.get()?;
         handle.home()?.run(py, || handle.core.heartbeat(execution_id))
     }
 
-    /// Takes the exclusive lease on an execution, or renews it (R38). Raises `AlreadyHeld`.
+    /// Takes the exclusive lease on an execution for `lease_ttl_ms`, or renews it (R38).
+    ///
+    /// `lease_id` says who you are; `message_id` what for. As a context manager it is released at
+    /// the end. Raises `AlreadyHeld` with the holder and when it expires, and `NotFound`.
     #[pyo3(signature = (execution_id, lease_id, *, message_id = None))]
     fn lease(
         &self,
@@ -219,18 +265,22 @@ impl Session {
         Lease::acquire(py, &self.handle, execution_id, lease_id, message_id)
     }
 
-    /// Extends a lease (R38). Raises `NotFound` or `WrongHolder`.
+    /// Extends the lease that `lease_id` holds by `lease_ttl_ms` from now (R38). Raises `NotFound`
+    /// when there is none or it has expired, `WrongHolder` when another holds it.
     fn extend_lease(&self, py: Python<'_>, execution_id: &str, lease_id: &str) -> Result<Lease> {
         Lease::extended(py, &self.handle, execution_id, lease_id)
     }
 
-    /// Gives a lease back (R38). Raises `NotFound` or `WrongHolder`.
+    /// Gives the lease that `lease_id` holds back (R38). Raises `NotFound` when there is none or it
+    /// has expired, `WrongHolder` when another holds it.
     fn release_lease(&self, py: Python<'_>, execution_id: &str, lease_id: &str) -> Result<()> {
         let handle = self.handle.get()?;
         handle.home()?.run(py, || handle.core.release_lease(execution_id, lease_id))
     }
 
-    /// Removes the session wholly and at once (R19a).
+    /// Removes the session wholly and at once (R19a): an active execution is failed first (`Session
+    /// deleted`), links are closed with 4000, streams end with a `deleted` record. Notifications
+    /// stay until they are taken. Raises `NotFound`.
     fn delete(&self, py: Python<'_>) -> Result<()> {
         let handle = self.handle.get()?;
         handle.home()?.run(py, || handle.core.delete())
@@ -248,14 +298,15 @@ impl Session {
         })
     }
 
-    /// One execution.
+    /// One execution, whether it is active or long over. Raises `NotFound`.
     fn execution(&self, py: Python<'_>, execution_id: &str) -> Result<Execution> {
         let handle = self.handle.get()?;
         let view = handle.home()?.run(py, || handle.core.execution(execution_id))?;
         Ok(Execution::of(Arc::clone(&self.handle), view))
     }
 
-    /// The executions, the newest first, optionally of one status.
+    /// The executions, the newest first, at most `limit`; with `status` only those of that status.
+    /// Raises `NotFound`.
     #[pyo3(signature = (*, status = None, limit = 100))]
     fn executions(
         &self,
@@ -269,14 +320,19 @@ impl Session {
         Ok(found.into_iter().map(|view| Execution::of(Arc::clone(&self.handle), view)).collect())
     }
 
-    /// The health of a running execution (R6): `healthy`, `unknown` or `stale`; otherwise `None`.
+    /// The health of a running execution (R6): `healthy`, `unknown` or `stale`; `None` for one that
+    /// is not running. Raises `NotFound`.
     fn health(&self, py: Python<'_>, execution_id: &str) -> Result<Option<&'static str>> {
         let handle = self.handle.get()?;
         let health = handle.home()?.run(py, || handle.core.health(execution_id))?;
         Ok(health.map(|health| health.as_str()))
     }
 
-    /// The past: stored events that pass all filters (R34), read in bounded rounds.
+    /// The past: stored events that pass all filters (R34), read in bounded rounds (R36).
+    ///
+    /// `after` is an event id, exclusive. `types` and `executions` are lists; `since` and `until`
+    /// are aware `datetime`s or ms since the Unix epoch, inclusive, of the event's own time;
+    /// `limit` is the most events given. Raises `NotFound`.
     #[pyo3(signature = (*, after = 0, types = None, executions = None, since = None, until = None, limit = None))]
     #[allow(clippy::too_many_arguments)] // keyword arguments in Python
     fn events(
@@ -293,7 +349,8 @@ impl Session {
         Events::new(py, Arc::clone(&self.handle), filter)
     }
 
-    /// How many stored events pass the filters.
+    /// How many stored events pass the filters `after`, `types`, `executions`, `since` and `until`,
+    /// which are those of `events` (R34). Raises `NotFound`.
     #[pyo3(signature = (*, after = 0, types = None, executions = None, since = None, until = None))]
     #[allow(clippy::too_many_arguments)] // keyword arguments in Python
     fn count_events(
@@ -310,11 +367,18 @@ impl Session {
         handle.home()?.run(py, || handle.core.count_events(&filter))
     }
 
-    /// The past, then live, each event once and in order (R35); with `until` up to the end of
-    /// that execution. `timeout` bounds the wait for each event: iteration ends quietly when
-    /// nothing came for so long, and goes on from there when iterated again.
+    /// The past, then live, each event once and in order (R35)::
     ///
-    /// `epoch` says which log `after` belongs to (R34a); `live_only` begins at the end.
+    ///     for event in session.stream(until=execution.id):
+    ///         print(event.type, event.data)
+    ///
+    /// With `until` (an execution id) it ends with that execution, otherwise with the session.
+    /// `timeout` (seconds or a `timedelta`) bounds the wait for each event: iteration ends quietly
+    /// when nothing came for so long, and goes on from there when iterated again. `after` is the id
+    /// of the last event you have, and `epoch` the log it belongs to: what retention took meanwhile
+    /// is told by a `gap` record first (R34a). `live_only` begins at the end. The filters `types`,
+    /// `executions` and `since` are those of `events`. Raises `NotFound`; when waiting, `Closed`
+    /// once the coordinator is closed.
     #[pyo3(signature = (*, after = 0, until = None, timeout = None, types = None, executions = None, since = None, epoch = None, live_only = false))]
     #[allow(clippy::too_many_arguments)] // keyword arguments in Python
     fn stream(
@@ -332,6 +396,26 @@ impl Session {
         let filter = Filter { after, ..filter(types, executions, since, None) };
         let options = SubscribeOptions { filter, epoch, live_only, until };
         Subscription::new(py, Arc::clone(&self.handle), options, timeout.unwrap_or_default())
+    }
+
+    /// A picture of the newest `limit` runs, or of the `executions` named, oldest first: a
+    /// `stayline.timeline.Timeline`, which notebooks show and which saves itself as a page or SVG.
+    /// Raises `NotFound` for a session or execution that is not known (R19a).
+    #[pyo3(signature = (*, executions = None, limit = 10))]
+    fn timeline<'py>(
+        slf: &Bound<'py, Session>,
+        executions: Option<Bound<'py, PyAny>>,
+        limit: i64,
+    ) -> Result<Bound<'py, PyAny>> {
+        let py = slf.py();
+        // Runs that have not ended are drawn up to the coordinator's now (R18c).
+        let now = slf.get().handle.get()?.home()?.coordinator.now();
+        let options = PyDict::new(py);
+        options.set_item("now_ms", now)?;
+        options.set_item("executions", executions)?;
+        options.set_item("limit", limit)?;
+        let module = py.import("stayline.timeline")?;
+        Ok(module.call_method("Timeline", (slf,), Some(&options))?)
     }
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {

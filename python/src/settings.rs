@@ -13,7 +13,9 @@ use crate::text;
 /// Every setting of the coordinator and of the wrapper, frozen.
 ///
 /// Names carry their unit: `Settings(stale_after_ms=60_000)`; a `timedelta` will do as well.
-/// Settings that contradict each other raise `InvalidSettings` naming both (R24).
+/// What is not named has its default; `Settings.table()` says what each does. Settings that
+/// contradict each other raise `InvalidSettings` naming both (R24); an unknown name, or a value
+/// of the wrong shape, raises `InvalidArgument`. Equal settings compare equal and hash alike.
 #[pyclass(frozen, eq, module = "stayline", from_py_object)]
 #[derive(Clone, PartialEq, Default)]
 pub struct Settings {
@@ -22,8 +24,9 @@ pub struct Settings {
 }
 
 macro_rules! settings_class {
-    ($($name:ident)*) => {
-        /// The names that have a getter; a test compares them with the core's table.
+    ($($(#[doc = $about:literal])+ $name:ident)*) => {
+        /// The names that have a getter; a test compares them, and what they say, with the core's
+        /// table.
         pub const NAMES: &[&str] = &[$(stringify!($name)),*];
 
         #[pymethods]
@@ -34,13 +37,15 @@ macro_rules! settings_class {
                 Settings::default().changed(settings)
             }
 
-            /// A copy with some settings changed.
+            /// A copy with some settings changed: `settings.replace(jitter=0)`. Raises
+            /// `InvalidSettings` for what contradicts the rest (R24), `InvalidArgument` for an
+            /// unknown name or a value of the wrong shape.
             #[pyo3(signature = (**settings))]
             fn replace(&self, settings: Option<&Bound<'_, PyDict>>) -> Result<Settings> {
                 self.changed(settings)
             }
 
-            /// All settings as a dictionary.
+            /// All settings as a dictionary, by name; durations in ms.
             fn as_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
                 let all = PyDict::new(py);
                 for name in NAMES {
@@ -49,7 +54,8 @@ macro_rules! settings_class {
                 Ok(all)
             }
 
-            /// The table: a dictionary a setting with `name`, `about`, `shape` and `default`.
+            /// The table of all settings: a dictionary for each, with `name`, `about`, `shape` and
+            /// `default`.
             #[staticmethod]
             fn table(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
                 let table = PyList::empty(py);
@@ -84,6 +90,7 @@ macro_rules! settings_class {
             }
 
             $(
+                $(#[doc = $about])+
                 #[getter]
                 fn $name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
                     self.value(py, stringify!($name))
@@ -94,14 +101,93 @@ macro_rules! settings_class {
 }
 
 settings_class! {
-    healthy_within_ms stale_after_ms pending_timeout_ms heartbeat_debounce_ms
-    disconnect_grace_ms recovery_grace_ms interrupt_grace_ms kill_grace_ms late_window_ms
-    lease_ttl_ms notification_lease_ms notification_attempts event_retention_ms session_ttl_ms
-    idle_after_ms max_frame_bytes max_nesting max_id_bytes volatile_types ping_interval_ms
-    link_timeout_ms synchronous acknowledged reconnect_base_ms reconnect_factor
-    reconnect_cap_ms reconnect_attempts give_up_after_ms jitter buffer_events buffer_bytes
-    overflow send_timeout_ms outbox heartbeat_interval_ms ack_timeout_ms connect_timeout_ms
-    dial_timeout_ms upgrade_timeout_ms drain_delay_ms task_timeout_ms abort_timeout_ms
+    /// Below this age of the last sign of life a running execution is `healthy` (R6).
+    healthy_within_ms
+    /// Running without a sign of life for more than this fails the execution (R15).
+    stale_after_ms
+    /// Pending for more than this fails the execution (R16).
+    pending_timeout_ms
+    /// The stored heartbeat is refreshed at most this often (R14).
+    heartbeat_debounce_ms
+    /// How long a wrapper may be away after its last link closed (R20).
+    disconnect_grace_ms
+    /// The fresh grace after a restart or a freeze of the coordinator (R18b, R23).
+    recovery_grace_ms
+    /// From an interrupt to SIGKILL; null: never (R13).
+    interrupt_grace_ms
+    /// From SIGKILL to `Interrupt not honoured`; null: never (R13).
+    kill_grace_ms
+    /// How long after its end an execution's wrapper may still bring events (R10a).
+    late_window_ms
+    /// How long a lease lasts unless extended (R38).
+    lease_ttl_ms
+    /// How long a taken notification is leased; doubled at each further delivery (R39).
+    notification_lease_ms
+    /// Deliveries of one notification before it is parked (R39).
+    notification_attempts
+    /// Events stored longer ago than this go (R19).
+    event_retention_ms
+    /// A session without activity for this long, and nothing active, goes wholly (R19).
+    session_ttl_ms
+    /// A session idle for this long emits one `session_idle` (R19).
+    idle_after_ms
+    /// The largest frame, in bytes (R28, R40).
+    max_frame_bytes
+    /// The deepest nesting of a frame, its outer object included (R28, R40).
+    max_nesting
+    /// The longest id, in bytes of UTF-8.
+    max_id_bytes
+    /// Event types that are delivered live and not stored (R32).
+    volatile_types
+    /// A WebSocket ping goes out when nothing arrived for this long (R47a).
+    ping_interval_ms
+    /// A link on which nothing arrived for this long counts as closed, 1006 (R47a).
+    link_timeout_ms
+    /// How hard SQLite tries to keep a commit: full, or normal (the last commits may go at a power
+    /// cut).
+    synchronous
+    /// Wrapper: ask for acknowledged mode (R45).
+    acknowledged
+    /// Wrapper: the delay before the first reconnect attempt (R41).
+    reconnect_base_ms
+    /// Wrapper: each delay is this many times the one before (R41).
+    reconnect_factor
+    /// Wrapper: no delay is longer than this (R41).
+    reconnect_cap_ms
+    /// Wrapper: attempts before it gives up; auto: unlimited in acknowledged mode, else 3 (R41).
+    reconnect_attempts
+    /// Wrapper: gives up when disconnected for this long; null: never (R41).
+    give_up_after_ms
+    /// Wrapper: each delay is drawn from its upper part of this size; 0: no jitter (R41).
+    jitter
+    /// Wrapper: the buffer's size in events (R40).
+    buffer_events
+    /// Wrapper: the buffer's size in bytes (R40).
+    buffer_bytes
+    /// Wrapper: what happens when the buffer is full; auto: block in acknowledged mode, else
+    /// drop_newest (R44).
+    overflow
+    /// Wrapper: how long a send waits for room (R44).
+    send_timeout_ms
+    /// Wrapper: where unacknowledged events are kept (R45e).
+    outbox
+    /// Wrapper: a heartbeat goes out when nothing else did for this long (R47).
+    heartbeat_interval_ms
+    /// Wrapper: how long an acknowledgement, or the welcome, may take (R47a, R45c).
+    ack_timeout_ms
+    /// Wrapper: the first connection, in all (R48).
+    connect_timeout_ms
+    /// Wrapper: TCP and TLS of later connections (R48).
+    dial_timeout_ms
+    /// Wrapper: the answer to the upgrade request (R48).
+    upgrade_timeout_ms
+    /// Wrapper: from the write of the last event to the close, in basic mode (R51).
+    drain_delay_ms
+    /// Wrapper: a post-completion task (R51).
+    task_timeout_ms
+    /// Wrapper: the host's abort (R52).
+    abort_timeout_ms
+    /// Wrapper: the agent's own event feed may be silent this long (R53).
     feed_timeout_ms
 }
 

@@ -85,12 +85,13 @@ value_class! { "stayline",
 }
 
 value_class! { "stayline",
-    /// Connected again (R41).
+    /// Connected again, and what was buffered is on its way (R41).
     Reconnected {}
 }
 
 value_class! { "stayline",
-    /// The execution has ended (R46).
+    /// The execution has ended (R46): what `Wrapper.complete`, `fail`, `interrupted` and `outcome`
+    /// return, and a signal.
     Ended {
         /// `completed`, `failed` or `interrupted`; `None` when the coordinator did not say.
         status: Option<String>,

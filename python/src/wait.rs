@@ -20,6 +20,7 @@ use stayline::lock::Mutex;
 use stayline::wake::{EventFd, Wake};
 
 use crate::error::{Result, guarded};
+use crate::exit::Inside;
 use crate::process::Owned;
 
 /// Wakes every call that waits at one object, and its event loop.
@@ -103,7 +104,11 @@ impl Bell {
                 (Some(left), Some(bound)) => Some(left.min(bound)),
                 (left, bound) => left.or(bound),
             };
-            py.detach(|| place.descriptor.wait(pause));
+            let inside = py.detach(|| {
+                place.descriptor.wait(pause);
+                Inside::returning()
+            });
+            drop(inside);
             py.check_signals()?;
             place.descriptor.clear();
         }
@@ -187,5 +192,9 @@ pub fn released<T: Send>(
     py: Python<'_>,
     call: impl FnOnce() -> std::result::Result<T, Error> + Send,
 ) -> Result<T> {
-    py.detach(|| guarded(call))
+    let (result, _inside) = py.detach(|| {
+        let result = guarded(call);
+        (result, Inside::returning())
+    });
+    result
 }

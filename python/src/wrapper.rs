@@ -10,6 +10,7 @@ use stayline::wrapper::{Job, Outcome, SendOptions};
 use stayline::{Error, Settings as CoreSettings};
 
 use crate::error::{Failure, Result, guarded};
+use crate::exit::Inside;
 use crate::json;
 use crate::log;
 use crate::process::Owned;
@@ -20,7 +21,14 @@ use crate::time::{Moment, Seconds};
 use crate::values::Ended;
 use crate::wait::{Waiting, released};
 
-/// Sends an agent's events to a coordinator; reconnects, buffers and sends again by itself.
+/// Sends an agent's events to a coordinator; reconnects, buffers and sends again by itself::
+///
+///     with stayline.Wrapper(url, session_id="s", execution_id=id, token=token) as wrapper:
+///         wrapper.send("output", {"text": "hi"})
+///         ended = wrapper.complete()
+///
+/// `url` is the server's base; `token` the execution's. `settings` say how to reconnect (R41),
+/// buffer (R40, R44) and keep (`outbox`, R45e). It connects at once, in the background.
 ///
 /// As a context manager it waits for its first connection (unless `retry_first`), and leaving it
 /// waits until everything sent is acknowledged; an exception closes it at once.
@@ -114,7 +122,7 @@ impl Wrapper {
         Ok(Wrapper { url, session_id, execution_id, settings, retry_first, hub })
     }
 
-    /// The server's base URL.
+    /// The server's base URL, as given.
     #[getter]
     fn url(&self) -> &str {
         &self.url
@@ -162,13 +170,15 @@ impl Wrapper {
         Ok(self.hub.get()?.core.attempts())
     }
 
-    /// How often it came back after a disconnect.
+    /// How often it came back after a disconnect (R41).
     #[getter]
     fn reconnects(&self) -> Result<u64> {
         Ok(self.hub.get()?.core.reconnects())
     }
 
-    /// Waits for the connection. Raises `Disconnected` when the wrapper gave up, `Timeout`.
+    /// Waits for the connection, at most `timeout` seconds (a number or a `timedelta`; `None`: as
+    /// long as it takes). Raises `Timeout` when the time is over, `Disconnected` when the wrapper
+    /// gave up (R48), `Superseded` when another one took over, `Closed`.
     #[pyo3(signature = (timeout = None))]
     fn wait_connected(&self, py: Python<'_>, timeout: Option<Seconds>) -> Result<()> {
         let hub = self.hub.get()?;
@@ -176,11 +186,14 @@ impl Wrapper {
         hub.changes.wait(py, timeout, None, || connected(hub))?.ok_or_else(|| Error::Timeout.into())
     }
 
-    /// Sends an event; `data` is anything that JSON can say, `raw_data` JSON text as it is.
+    /// Sends an event of the type `event_type`; `data` is anything that JSON can say, `raw_data`
+    /// JSON text as it is. `timestamp` is the event's own time, an aware `datetime` or ms since the
+    /// Unix epoch; default: now.
     ///
     /// Never loses silently (R40): what the coordinator would refuse raises `InvalidEvent`. When
     /// the buffer is full and the policy is to wait, it waits up to `send_timeout_ms`, then
-    /// raises `Full`. A `droppable` event gives way first (R44).
+    /// raises `Full`. A `droppable` event gives way first (R44). Once the run has ended, or the
+    /// wrapper was closed, it raises `Closed`.
     #[pyo3(signature = (event_type, data = None, *, raw_data = None, droppable = false, timestamp = None))]
     fn send(
         &self,
@@ -196,7 +209,8 @@ impl Wrapper {
         self.send_text(py, event_type, &payload(data, raw_data)?, options, Some(timeout))
     }
 
-    /// The same without ever waiting: `Full` at once.
+    /// The same as `send` (`event_type`, `data`, `raw_data`, `droppable`, `timestamp`) without ever
+    /// waiting: raises `Full` at once.
     #[pyo3(signature = (event_type, data = None, *, raw_data = None, droppable = false, timestamp = None))]
     fn try_send(
         &self,
@@ -213,7 +227,9 @@ impl Wrapper {
     }
 
     /// The run is complete: sends `complete`, drains, and returns how it ended once that is
-    /// known. `Timeout` when the time is over before; the ending is under way all the same.
+    /// known (R46, R51). `exit_code` and `branch` are stored with it (R29). Raises `Timeout` when
+    /// `timeout` seconds are over before, and the ending is under way all the same;
+    /// `Disconnected`, `Superseded`, and `Closed` when it has ended already.
     #[pyo3(signature = (exit_code = 0, *, branch = None, timeout = None))]
     fn complete(
         &self,
@@ -227,7 +243,8 @@ impl Wrapper {
         self.ended(py, timeout)
     }
 
-    /// The run failed: sends a fatal `error`, drains, and returns how it ended.
+    /// The run failed: sends a fatal `error`, drains, and returns how it ended (R29, R46). Waits up
+    /// to `timeout` seconds and raises as `complete` does.
     #[pyo3(signature = (error, *, timeout = None))]
     fn fail(&self, py: Python<'_>, error: &str, timeout: Option<Seconds>) -> Result<Ended> {
         let hub = self.hub.get()?;
@@ -235,7 +252,8 @@ impl Wrapper {
         self.ended(py, timeout)
     }
 
-    /// The run was stopped: sends `interrupted`, drains, and returns how it ended.
+    /// The run was stopped: sends `interrupted`, drains, and returns how it ended (R29, R46). Waits
+    /// up to `timeout` seconds and raises as `complete` does.
     #[pyo3(signature = (reason = None, *, timeout = None))]
     fn interrupted(
         &self,
@@ -248,8 +266,9 @@ impl Wrapper {
         self.ended(py, timeout)
     }
 
-    /// Waits for how the execution ended, whoever ends it. Raises `Disconnected` when the wrapper
-    /// gave up, `Superseded` when another one took over, `Timeout`.
+    /// Waits for how the execution ended, whoever ends it (R46), at most `timeout` seconds (a
+    /// number or a `timedelta`; `None`: for ever). Raises `Timeout` when the time is over,
+    /// `Disconnected` when the wrapper gave up, `Superseded` when another one took over, `Closed`.
     #[pyo3(signature = (timeout = None))]
     fn outcome(&self, py: Python<'_>, timeout: Option<Seconds>) -> Result<Ended> {
         self.ended(py, timeout)
@@ -275,7 +294,9 @@ impl Wrapper {
         self.hub.get()?.changes.fileno()
     }
 
-    /// Begins a job for this execution (R49). Raises `JobConflict` while another one is active.
+    /// Begins a job for this execution (R49): `agent_session` is the agent's own session id, whose
+    /// idleness ends the run; `tasks` names what `RunTask` shall ask for after it; `branch` goes
+    /// into `complete` (R51). Raises `JobConflict` while another one is active.
     #[pyo3(signature = (*, agent_session = None, tasks = None, branch = None))]
     fn start_job(
         &self,
@@ -295,7 +316,8 @@ impl Wrapper {
         guarded(|| hub.core.begin_turn())
     }
 
-    /// An event of the agent's own feed, in the `kilo` dialect.
+    /// Hands over an event of the agent's own feed, in the `kilo` dialect: its type `event_type`
+    /// and its `properties`, anything that JSON can say (R30, R53, R54).
     #[pyo3(signature = (event_type, properties = None))]
     fn agent_event(&self, event_type: &str, properties: Option<&Bound<'_, PyAny>>) -> Result<()> {
         let hub = self.hub.get()?;
@@ -314,7 +336,7 @@ impl Wrapper {
         })
     }
 
-    /// A post-completion task that `RunTask` asked for has ended (R51).
+    /// A post-completion task that `RunTask` asked for has ended, well unless `ok` is false (R51).
     #[pyo3(signature = (name, ok = true))]
     fn task_done(&self, name: &str, ok: bool) -> Result<()> {
         let hub = self.hub.get()?;
@@ -379,6 +401,7 @@ impl Wrapper {
             return Err(Error::invalid("on_kill takes something that can be called").into());
         }
         let kills = Py::new(py, Kills::new(&self.hub)?)?;
+        let _inside = Inside::calling(py);
         py.import("stayline._threads")?.call_method1("start_kills", (kills, callback))?;
         Ok(())
     }

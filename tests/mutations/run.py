@@ -77,7 +77,9 @@ class Copy:
         self.folder = folder
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT, check=True, capture_output=True,
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
         )
         names = {name for name in listed.stdout.decode().split("\0") if (ROOT / name).is_file()}
         for name in names:
@@ -97,7 +99,10 @@ class Copy:
         """Applies a patch; what is wrong with it, if anything is."""
         done = subprocess.run(
             ["git", "apply", "-C1", *options, str(mutation.patch)],
-            cwd=self.folder, capture_output=True, text=True, check=False,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
             env={**os.environ, "GIT_CEILING_DIRECTORIES": str(self.folder.parent)},
         )
         return None if done.returncode == 0 else done.stderr.strip()
@@ -111,8 +116,13 @@ class Copy:
     def run(self, command: list[str], seconds: int) -> tuple[int | None, str]:
         """Exit code, `None` when the time was over, and what was printed."""
         process = subprocess.Popen(
-            command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, errors="replace", start_new_session=True,
+            command,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
             env={
                 **os.environ,
                 "CARGO_TARGET_DIR": str(TARGET),

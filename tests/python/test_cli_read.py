@@ -62,14 +62,16 @@ def test_runs_are_a_table_of_plain_columns_in_a_pipe(folder: Path) -> None:
         "SESSION",
         "EXECUTION",
         "STATUS",
+        "HEALTH",
         "STARTED",
         "DURATION",
         "EVENTS",
         "RECONNECTS",
+        "SEEN",
     ]
     assert row.split()[0] == "s"
     assert row.split()[2] == "completed"
-    assert row.split()[-2:] == ["5", "0"]
+    assert row.split()[-3:-1] == ["5", "0"]
 
 
 def test_runs_can_be_filtered(folder: Path) -> None:
@@ -163,7 +165,14 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(
     assert named in answer.stderr.decode()
 
 
-@pytest.mark.parametrize("command", [(), ("serve",), ("run",), ("events",), ("runs",)])
+@pytest.mark.parametrize(
+    "command",
+    [
+        (),
+        *((name,) for name in ("serve", "run", "events", "runs", "watch", "timeline")),
+        *((name,) for name in ("fail", "interrupt", "completion")),
+    ],
+)
 def test_help_teaches_by_example(tmp_path: Path, command: tuple[str, ...]) -> None:
     answer = call(tmp_path, *command, "--help")
     assert answer.returncode == 0

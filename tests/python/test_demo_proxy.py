@@ -6,6 +6,7 @@ import random
 import socket
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -62,7 +63,8 @@ def test_a_connection_is_cut_inside_a_frame_for_both_ends(proxy: ModuleType) -> 
 
     def serve() -> None:
         connection, _ = listener.accept()
-        with connection:
+        # An end in the middle of something may come as a reset.
+        with connection, suppress(ConnectionResetError, BrokenPipeError):
             while chunk := connection.recv(65_536):
                 arrived.extend(chunk)
                 connection.sendall(b"answer")
@@ -77,15 +79,13 @@ def test_a_connection_is_cut_inside_a_frame_for_both_ends(proxy: ModuleType) -> 
         with socket.create_connection(("127.0.0.1", cutting.port), PATIENCE) as client:
             client.settimeout(PATIENCE)
             client.sendall(head)
-            try:
+            with suppress(ConnectionResetError, BrokenPipeError):
                 while client.recv(100):
                     client.sendall(frame(1_000))
-            except ConnectionResetError:
-                pass
         server.join(PATIENCE)
     listener.close()
     assert (cutting.counts.cuts, cutting.counts.inside_a_frame) == (1, 1)
-    assert 0 < (len(arrived) - len(head)) % len(frame(1_000))
+    assert (len(arrived) - len(head)) % len(frame(1_000)) > 0
 
 
 def _cuts_inside(seed: int) -> bool:

@@ -32,5 +32,7 @@ def test_public_code_is_strictly_typed() -> None:
         "stayline/__init__.py",
         "stayline/sansio.py",
         "stayline/_threads.py",
+        "stayline/aio/__init__.py",
         str(HERE / "typing_cases.py"),
+        str(HERE / "aio_typing_cases.py"),
     )

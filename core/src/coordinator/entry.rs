@@ -5,8 +5,8 @@ use std::sync::{Arc, Weak};
 
 use crate::lock::{Mutex, RwLock};
 
+use super::notified::wake_all;
 use super::record::{Record, Ring};
-use super::shared::wake_all;
 use crate::session::Session;
 use crate::wake::Wake;
 

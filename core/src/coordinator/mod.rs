@@ -221,6 +221,12 @@ impl Coordinator {
         Ok(metrics::snapshot(&self.shared))
     }
 
+    /// Waits until the commit that is under way, if one is, has been let out to everybody: readers
+    /// see it a moment before links do.
+    pub fn settle(&self) {
+        drop(self.shared.lock_engine());
+    }
+
     /// Whether a commit costs no I/O, so that calls return at once.
     pub fn is_immediate(&self) -> bool {
         self.shared.is_immediate()

@@ -1,10 +1,10 @@
-//! Who waits for notifications: threads, and whoever left a waker (R39).
+//! Who waits for notifications, and how those who want to be woken are woken.
 
 use std::sync::Weak;
 use std::time::Instant;
 
-use super::shared::wake_all;
 use crate::lock::{Condvar, Mutex};
+
 use crate::wake::Wake;
 
 /// Who waits for notifications.
@@ -45,4 +45,16 @@ impl Notified {
     pub(super) fn add_waker(&self, waker: Weak<dyn Wake>) {
         self.wakers.lock().push(waker);
     }
+}
+
+/// Wakes those that are still there, and forgets the others.
+pub(super) fn wake_all(wakers: &Mutex<Vec<Weak<dyn Wake>>>) {
+    let mut wakers = wakers.lock();
+    wakers.retain(|waker| match waker.upgrade() {
+        Some(waker) => {
+            waker.wake();
+            true
+        }
+        None => false,
+    });
 }

@@ -8,8 +8,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::lock::{Condvar, Mutex, MutexGuard, RwLock};
@@ -22,11 +22,11 @@ use super::metrics::Counters;
 use super::notifications::NotificationCommand;
 use super::notified::Notified;
 use super::ticket::Tickets;
+use crate::protocol::close;
 use crate::session::records::NotificationRecord;
 use crate::session::{Command, LinkId, Reply};
 use crate::settings::Millis;
 use crate::store::{Reader, StoredSession};
-use crate::wake::Wake;
 use crate::{Error, Settings};
 
 /// The most that one commit takes from the queue.
@@ -176,18 +176,6 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
 }
 
-/// Wakes those that are still there, and forgets the others.
-pub(super) fn wake_all(wakers: &Mutex<Vec<Weak<dyn Wake>>>) {
-    let mut wakers = wakers.lock();
-    wakers.retain(|waker| match waker.upgrade() {
-        Some(waker) => {
-            waker.wake();
-            true
-        }
-        None => false,
-    });
-}
-
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared").finish_non_exhaustive()
@@ -329,38 +317,45 @@ impl Shared {
         Some(queue.requests.drain(..count).collect())
     }
 
-    /// One step. A panic in it is a bug of ours: everybody is told, and the coordinator is done.
+    /// One step, with its callers told if it panics.
     fn guarded(&self, engine: &mut Engine, requests: Vec<Request>) {
         let slots: Vec<Arc<Slot>> = requests.iter().filter_map(|r| r.slot.clone()).collect();
-        let step = AssertUnwindSafe(|| engine.step(self, requests));
-        if let Err(panic) = catch_unwind(step) {
-            let detail = panic
-                .downcast_ref::<String>()
-                .cloned()
-                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                .unwrap_or_else(|| "no message".to_owned());
-            let error = Error::Panic { detail };
-            *self.failure.lock() = Some(error.clone());
-            tracing::error!("{error}");
+        if let Err(error) = self.guard(engine, |engine| engine.step(self, requests)) {
             for slot in slots {
                 slot.fill(Err(error.clone()));
             }
-            engine.shut();
         }
+    }
+
+    /// A panic below here is a bug of ours: everybody is told, and the coordinator is done.
+    fn guard(&self, engine: &mut Engine, work: impl FnOnce(&mut Engine)) -> Result<(), Error> {
+        let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(engine))) else { return Ok(()) };
+        let detail = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_else(|| "no message".to_owned());
+        let error = Error::Panic { detail };
+        *self.failure.lock() = Some(error.clone());
+        tracing::error!("{error}");
+        engine.shut();
+        self.let_go(Some((close::STORAGE_FAILED, "internal error")));
+        Err(error)
     }
 
     /// Takes what has arrived, then handles what is due (R18a).
     pub(super) fn handle_due(&self) {
         let mut engine = self.engine.lock();
         self.drain(&mut engine);
-        engine.handle_due(self);
+        // Whoever asks next is told of a panic.
+        let _ = self.guard(&mut engine, |engine| engine.handle_due(self));
     }
 
     /// Time was lost (R18b).
     pub(super) fn resumed(&self, lost_ms: Millis) {
         let mut engine = self.engine.lock();
         self.drain(&mut engine);
-        engine.resumed(self, lost_ms);
+        let _ = self.guard(&mut engine, |engine| engine.resumed(self, lost_ms));
     }
 
     /// Takes what has arrived, and not what arrives meanwhile: under steady writing that would
@@ -553,15 +548,19 @@ impl Shared {
             request.finish(self, Err(Error::Closed));
         }
         drop(engine);
+        self.let_go(orderly.then_some((close::RESTART, close::RESTART_REASON)));
+        true
+    }
+
+    /// Ends links, with this close or as a crash would, streams and waiting calls.
+    fn let_go(&self, told: Option<(u16, &str)>) {
         let links: Vec<Arc<LinkState>> = self.links.lock().drain().map(|(_, link)| link).collect();
         for link in links {
-            if orderly {
-                link.put(super::link::Output::Close {
-                    code: crate::protocol::close::RESTART,
-                    reason: crate::protocol::close::RESTART_REASON.to_owned(),
-                });
-            } else {
-                link.abandon();
+            match told {
+                Some((code, reason)) => {
+                    link.put(super::link::Output::Close { code, reason: reason.to_owned() });
+                }
+                None => link.abandon(),
             }
         }
         let entries: Vec<Arc<Entry>> =
@@ -572,7 +571,6 @@ impl Shared {
         self.readers.lock().clear();
         self.notified.notify();
         self.driver.notify_all();
-        true
     }
 }
 

@@ -308,3 +308,31 @@ fn after_a_crash_nobody_is_failed_for_the_time_in_which_nobody_ran() {
     clock.advance(1);
     assert_eq!(status("pending"), "failed");
 }
+
+/// A bug of ours in a step, or in what is done at a deadline: nobody waits for ever, and everybody
+/// is told.
+#[test]
+fn after_a_panic_everybody_is_told() {
+    must_end("waiting for a coordinator that is done", || {
+        for at_a_deadline in [false, true] {
+            let host = host();
+            start(&host.session, "e").unwrap();
+            let other = host.coordinator.session("other").unwrap();
+            start(&other, "e").unwrap();
+            let link = attach(&other, "e", None).unwrap();
+            let mut reader = other.subscribe(Default::default()).unwrap();
+            let waiting = std::thread::spawn(move || other.wait("e", None).err());
+            host.faults.before_commit(|_| panic!("a bug"));
+            let expected = Some(Error::Panic { detail: "a bug".into() });
+            match at_a_deadline {
+                true => host.clock.advance(300_001),
+                false => assert_eq!(host.session.fail("e", Default::default()).err(), expected),
+            }
+            assert_eq!(host.session.active().err(), expected);
+            assert_eq!(waiting.join().unwrap(), expected);
+            while !matches!(reader.try_next().unwrap(), Next::Ended) {}
+            assert_eq!(outputs(&link), ["close 1011 internal error"]);
+            assert_eq!(host.coordinator.take_notification(None).err(), expected);
+        }
+    });
+}

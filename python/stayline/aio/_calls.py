@@ -82,7 +82,10 @@ def _settle(future: Future[T], undo: Callable[[T], object] | None) -> None:
         # Whoever cares was cancelled; the log of the core has what went wrong in the store.
         logger.debug("a call whose wait was cancelled failed: %r", error)
     elif undo is not None:
-        submit(lambda: _undo(undo, future.result()))
+        try:
+            submit(lambda: _undo(undo, future.result()))
+        except RuntimeError:
+            logger.debug("the interpreter is going down; what it holds is closed with it")
 
 
 def _undo(undo: Callable[[T], object], result: T) -> None:
@@ -138,7 +141,7 @@ class Context(Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
         /,
-    ) -> bool | None: ...
+    ) -> None: ...
 
 
 C = TypeVar("C", bound=Context)
@@ -175,10 +178,9 @@ class Opening(Coroutine[Any, Any, C]):
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool | None:
-        if self._opened is None:
-            return None
-        return await self._opened.__aexit__(kind, error, traceback)
+    ) -> None:
+        if self._opened is not None:
+            await self._opened.__aexit__(kind, error, traceback)
 
 
 def _forget() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import stayline
 from stayline.aio._calls import called
@@ -178,7 +178,7 @@ class Launch:
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> Literal[False]:
         if kind is None:
             return False
         return await called(lambda: self._sync.__exit__(kind, error, traceback))

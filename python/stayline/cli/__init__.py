@@ -1,4 +1,4 @@
-"""The command line: ``stayline serve``, ``run``, ``events`` and ``runs``.
+"""The command line: ``stayline run``, ``watch``, ``runs``, ``events``, ``serve`` and the rest.
 
 ``main`` reads the arguments, imports the one command that was asked for, and turns what goes wrong
 into one line on stderr and an exit code: 2 when the call is wrong, 1 when the call was right and
@@ -28,7 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(sys.argv[1:] if arguments is None else arguments)
     command = import_module(f"stayline.cli.{options.command}")
     try:
-        return int(command.main(options))
+        code = int(command.main(options))
+        # Here rather than at exit, where a closed pipe could no longer be answered.
+        sys.stdout.flush()
+        return code
     except (stayline.InvalidArgument, stayline.InvalidSettings) as error:
         complain(str(error))
         return USAGE

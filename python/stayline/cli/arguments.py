@@ -1,119 +1,85 @@
-"""What each command takes, and the help that teaches it."""
+"""What each command takes."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import stayline
+from stayline.cli import about, values
 from stayline.cli.console import complain
 
 USAGE = 2
 
-_ABOUT = """\
-Keeps long agent runs on the line: their status, their events, their clean-up.
-
-  stayline run -- make test                 run a program and keep what it prints
-  stayline runs                             what ran here, and how it ended
-  stayline events SESSION                   what one session said
-  stayline serve                            let wrappers and readers on other machines in
-"""
-
-_SERVE = """\
-Runs a coordinator on an SQLite file and serves wrappers, readers and REST until Ctrl-C.
-
-  stayline serve
-  stayline serve --store sqlite:/var/lib/agents/runs.db --listen 127.0.0.1:9000
-  STAYLINE_KEY=… stayline serve --listen 0.0.0.0:8787
-  stayline serve --set disconnect_grace_ms=30000
-
-One coordinator owns the file; `stayline runs` and `stayline events` read it meanwhile.
-A server that other machines can reach needs a key.
-"""
-
-_RUN = """\
-Runs any program as one execution. Its output passes through unchanged; each line of its stdout
-becomes an event: a JSON object as it is, anything else as `output`. Ctrl-C, SIGTERM and SIGHUP
-reach the program. The exit code is the program's.
-
-  stayline run -- python crawl.py --depth 3
-  stayline run --session nightly -- make test
-  stayline run --to http://127.0.0.1:8787 -- ./agent
-  stayline run --to https://runs.example.org --session ID --execution ID -- ./agent
-
-Without --to the events go to a file of their own below .stayline/ (`stayline runs` lists it).
-With --to the execution is started through REST (key: STAYLINE_KEY), unless --execution names one
-that is started already (token: STAYLINE_TOKEN). When the connection breaks, lines wait and are
-sent again; when too many wait, the program waits too. Nothing is dropped.
-"""
-
-_EVENTS = """\
-Prints what was stored for a session, oldest first. Works while a coordinator owns the file.
-
-  stayline events nightly
-  stayline events nightly --types output,error --limit 20
-  stayline events nightly --after 1200 --json | jq .data
-"""
-
-_RUNS = """\
-Lists executions, newest first. Works while a coordinator owns the file.
-
-  stayline runs
-  stayline runs --status failed
-  stayline runs --store sqlite:/var/lib/agents/runs.db --json
-"""
+_STATUSES = ["pending", "running", "completed", "failed", "interrupted"]
+_BELOW = "the file (default: those below .stayline/)"
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the command line; a wrong one ends the process with exit code 2."""
-    options = _parser().parse_args(list(arguments))
+    options = tree().parse_args(list(arguments))
     if options.command == "run":
         _check_run(options)
+    elif getattr(options, "to", None) is not None and options.store is not None:
+        _refuse(options.command, "--store and --to exclude each other: a server has its own store")
+    if getattr(options, "key_file", None) is not None or getattr(options, "new_key", False):
+        _find_key(options)
     return options
 
 
 def settings(options: argparse.Namespace) -> stayline.Settings:
     """The settings of ``--set``; ``InvalidSettings`` when they contradict each other (R24)."""
-    values: dict[str, Any] = dict(options.set)
-    return stayline.Settings(**values)
+    found: dict[str, Any] = dict(options.set)
+    return stayline.Settings(**found)
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """One that says in one line what is wrong."""
+
     def error(self, message: str) -> NoReturn:
         """One line that says what is wrong and where the help is."""
         complain(f"{message}; see: {self.prog} --help")
         self.exit(USAGE)
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
-        prog="stayline", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+def tree() -> Parser:
+    """All commands with all they take; ``completion`` reads it too."""
+    parser = Parser(
+        prog="stayline",
+        description=about.STAYLINE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"stayline {stayline.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    _add_serve(_command(commands, "serve", "run a coordinator and serve it", _SERVE))
-    _add_run(_command(commands, "run", "run a program as an execution", _RUN))
-    _add_events(_command(commands, "events", "print a session's events", _EVENTS))
-    _add_runs(_command(commands, "runs", "list executions", _RUNS))
+
+    def add(name: str, summary: str, text: str, fill: Callable[[Parser], None]) -> None:
+        command: Parser = commands.add_parser(
+            name,
+            help=summary,
+            description=text,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            # An abbreviation that works today would break with tomorrow's option.
+            allow_abbrev=False,
+        )
+        fill(command)
+
+    add("run", "run a program as an execution", about.RUN, _add_run)
+    add("watch", "see runs, or one session, as they go", about.WATCH, _add_watch)
+    add("runs", "list executions", about.RUNS, _add_runs)
+    add("events", "print a session's events", about.EVENTS, _add_events)
+    add("timeline", "draw how a session's runs went", about.TIMELINE, _add_timeline)
+    add("interrupt", "ask an execution to stop", about.INTERRUPT, _add_interrupt)
+    add("fail", "end an execution as failed", about.FAIL, _add_fail)
+    add("serve", "run a coordinator and serve it", about.SERVE, _add_serve)
+    add("completion", "teach your shell", about.COMPLETION, _add_completion)
     return parser
 
 
-def _command(commands: Any, name: str, summary: str, about: str) -> _Parser:
-    parser: _Parser = commands.add_parser(
-        name,
-        help=summary,
-        description=about,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        # An abbreviation that works today would break with tomorrow's option.
-        allow_abbrev=False,
-    )
-    return parser
-
-
-def _add_serve(parser: _Parser) -> None:
+def _add_serve(parser: Parser) -> None:
     _add_store(parser, "sqlite:PATH or memory: (default: sqlite:.stayline/serve.db)")
     parser.add_argument(
         "--listen",
@@ -121,7 +87,14 @@ def _add_serve(parser: _Parser) -> None:
         default="127.0.0.1:8787",
         help="where to listen; port 0 takes a free one (default: %(default)s)",
     )
-    _add_key(parser, "the key of REST and tickets; needed on anything but loopback")
+    keys = parser.add_mutually_exclusive_group()
+    _add_key(keys, "the key of REST and tickets; needed on anything but loopback")
+    keys.add_argument(
+        "--key-file", metavar="PATH", type=Path, help="read the key from a file's first line"
+    )
+    keys.add_argument(
+        "--new-key", action="store_true", help="make a key for this time, and print it"
+    )
     parser.add_argument(
         "--allow-origin",
         metavar="ORIGIN",
@@ -132,7 +105,7 @@ def _add_serve(parser: _Parser) -> None:
     _add_set(parser)
 
 
-def _add_run(parser: _Parser) -> None:
+def _add_run(parser: Parser) -> None:
     parser.add_argument("--to", metavar="URL", help="the server to report to")
     parser.add_argument("--session", metavar="ID", help="the session (default: a new one)")
     parser.add_argument(
@@ -150,7 +123,7 @@ def _add_run(parser: _Parser) -> None:
     parser.add_argument(
         "--stop-grace",
         metavar="SECONDS",
-        type=_seconds,
+        type=values.seconds,
         default=5.0,
         help="from SIGTERM to SIGKILL when the coordinator stops the run (default: 5)",
     )
@@ -163,37 +136,148 @@ def _add_run(parser: _Parser) -> None:
     )
 
 
-def _add_events(parser: _Parser) -> None:
-    parser.add_argument("session", metavar="SESSION", help="the session's id")
-    _add_store(parser, "the file (default: those below .stayline/)")
+def _add_watch(parser: Parser) -> None:
     parser.add_argument(
-        "--after", metavar="ID", type=_number, default=0, help="only events behind this one"
+        "session", metavar="SESSION", nargs="?", help="the session's id (default: all runs)"
     )
-    parser.add_argument("--types", metavar="A,B", type=_names, help="only events of these types")
+    _add_place(parser)
+    parser.add_argument(
+        "--tail",
+        metavar="N",
+        type=values.number,
+        default=20,
+        help="begin with this many events of the past (default: 20)",
+    )
+    parser.add_argument(
+        "--types", metavar="A,B", type=values.names, help="only events of these types"
+    )
+    parser.add_argument(
+        "--limit",
+        metavar="N",
+        type=values.positive,
+        default=20,
+        help="without a session: at most this many runs (default: 20)",
+    )
+    _add_interval(parser)
+    parser.add_argument(
+        "--until-end", action="store_true", help="end when the session's active run has ended"
+    )
+    _add_json(parser)
+
+
+def _add_events(parser: Parser) -> None:
+    _add_session(parser)
+    _add_place(parser)
+    parser.add_argument(
+        "--after", metavar="ID", type=values.number, default=0, help="only events behind this one"
+    )
+    parser.add_argument(
+        "--types", metavar="A,B", type=values.names, help="only events of these types"
+    )
     parser.add_argument("--execution", metavar="ID", help="only this execution's events")
-    parser.add_argument("--limit", metavar="N", type=_number, help="at most this many")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument(
+        "--since", metavar="TIME", type=values.moment, help="only events of then or later"
+    )
+    parser.add_argument(
+        "--until", metavar="TIME", type=values.moment, help="only events of then or earlier"
+    )
+    parser.add_argument("--limit", metavar="N", type=values.number, help="at most this many")
+    parser.add_argument(
+        "--tail", metavar="N", type=values.number, help="begin that many ids before the newest"
+    )
+    parser.add_argument(
+        "--follow", "-f", action="store_true", help="go on with what comes, until Ctrl-C"
+    )
+    _add_interval(parser)
+    _add_json(parser)
 
 
-def _add_runs(parser: _Parser) -> None:
-    _add_store(parser, "the file (default: those below .stayline/)")
+def _add_runs(parser: Parser) -> None:
+    _add_place(parser)
     parser.add_argument("--session", metavar="ID", help="only this session's executions")
+    parser.add_argument("--status", choices=_STATUSES, help="only executions with this status")
     parser.add_argument(
-        "--status",
-        choices=["pending", "running", "completed", "failed", "interrupted"],
-        help="only executions with this status",
+        "--limit",
+        metavar="N",
+        type=values.number,
+        default=20,
+        help="at most this many (default: 20)",
     )
     parser.add_argument(
-        "--limit", metavar="N", type=_number, default=20, help="at most this many (default: 20)"
+        "--names", action="store_true", help="only the sessions' ids, one a line, each once"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    _add_json(parser)
 
 
-def _add_store(parser: _Parser, text: str) -> None:
-    parser.add_argument("--store", metavar="STORE", type=_location, help=text)
+def _add_timeline(parser: Parser) -> None:
+    _add_session(parser)
+    _add_store(parser, _BELOW)
+    parser.add_argument(
+        "--output", "-o", metavar="PATH", help="run.html or run.svg (default: the terminal)"
+    )
+    parser.add_argument(
+        "--execution", metavar="ID", action="append", help="only this one; may be repeated"
+    )
+    parser.add_argument(
+        "--limit",
+        metavar="N",
+        type=values.positive,
+        default=10,
+        help="the newest so many executions (default: 10)",
+    )
 
 
-def _add_key(parser: _Parser, text: str) -> None:
+def _add_fail(parser: Parser) -> None:
+    _add_session(parser)
+    _add_execution(parser)
+    parser.add_argument("--message", "-m", metavar="TEXT", required=True, help="why, for people")
+    _add_place(parser)
+
+
+def _add_interrupt(parser: Parser) -> None:
+    _add_session(parser)
+    _add_execution(parser)
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--escalate", action="store_true", help="send SIGKILL at once")
+    how.add_argument(
+        "--grace",
+        metavar="SECONDS",
+        type=values.seconds,
+        help="from SIGTERM to SIGKILL (default: the interrupt_grace_ms of the coordinator)",
+    )
+    how.add_argument("--no-escalation", action="store_true", help="never send SIGKILL")
+    _add_place(parser)
+
+
+def _add_completion(parser: Parser) -> None:
+    parser.add_argument("shell", choices=["bash", "zsh", "fish"], help="whose language to speak")
+
+
+# --- what several take ----------------------------------------------------------------------------
+
+
+def _add_session(parser: Parser) -> None:
+    parser.add_argument("session", metavar="SESSION", help="the session's id")
+
+
+def _add_execution(parser: Parser) -> None:
+    parser.add_argument(
+        "execution", metavar="EXECUTION", nargs="?", help="its id (default: the active one)"
+    )
+
+
+def _add_place(parser: Parser) -> None:
+    """A file, or a server."""
+    _add_store(parser, _BELOW)
+    parser.add_argument("--to", metavar="URL", help="ask this server instead of a file")
+    _add_key(parser, "with --to: the server's key")
+
+
+def _add_store(parser: Parser, text: str) -> None:
+    parser.add_argument("--store", metavar="STORE", type=values.location, help=text)
+
+
+def _add_key(parser: argparse._ActionsContainer, text: str) -> None:
     parser.add_argument(
         "--key",
         metavar="KEY",
@@ -202,19 +286,35 @@ def _add_key(parser: _Parser, text: str) -> None:
     )
 
 
-def _add_set(parser: _Parser) -> None:
+def _add_set(parser: Parser) -> None:
     parser.add_argument(
         "--set",
         metavar="NAME=VALUE",
-        type=_setting,
+        type=values.setting,
         action="append",
         default=[],
         help="a setting (docs/settings.md); may be repeated",
     )
 
 
+def _add_interval(parser: Parser) -> None:
+    parser.add_argument(
+        "--interval",
+        metavar="SECONDS",
+        type=values.interval,
+        default=0.5,
+        help="between two looks (default: 0.5)",
+    )
+
+
+def _add_json(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+# --- what argparse cannot say ---------------------------------------------------------------------
+
+
 def _check_run(options: argparse.Namespace) -> None:
-    """What argparse cannot say about ``run``."""
     program = options.program
     if program[:1] == ["--"]:
         program = program[1:]
@@ -229,53 +329,23 @@ def _check_run(options: argparse.Namespace) -> None:
     elif options.execution is not None and options.session is None:
         wrong = "--execution needs --session, the session it belongs to"
     if wrong is not None:
-        complain(f"{wrong}; see: stayline run --help")
-        raise SystemExit(USAGE)
+        _refuse("run", wrong)
 
 
-def _location(text: str) -> str:
-    """A store. A bare path is an SQLite file, which is what people mean by it."""
-    if text == "memory:" or text.startswith(("sqlite:", "postgresql://", "postgres://")):
-        return text
-    if not text:
-        raise argparse.ArgumentTypeError("empty; write sqlite:PATH or memory:")
-    return f"sqlite:{text}"
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    name, separator, value = text.partition("=")
-    if not separator or not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    known = {row["name"] for row in stayline.Settings.table()}
-    if name not in known:
-        close = [one for one in sorted(known) if one.startswith(name) or name in one]
-        hint = f"; there are: {', '.join(close)}" if close else "; docs/settings.md lists them"
-        raise argparse.ArgumentTypeError(f"there is no setting {name!r}{hint}")
+def _find_key(options: argparse.Namespace) -> None:
+    if options.new_key:
+        options.key = secrets.token_urlsafe(24)
+        return
     try:
-        return name, json.loads(value)
-    except ValueError:
-        # Words need no quotes: `overflow=block`.
-        return name, value
+        with options.key_file.open(encoding="utf-8") as file:
+            options.key = file.readline().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        _refuse("serve", f"cannot read the key from {str(options.key_file)!r}: {reason}")
+    if not options.key:
+        _refuse("serve", f"the first line of {str(options.key_file)!r} is empty; a key goes there")
 
 
-def _number(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0.0 <= seconds <= 86_400.0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 to 86400")
-    return seconds
-
-
-def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
-    if not all(names):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list like output,error")
-    return names
+def _refuse(command: str, wrong: str) -> NoReturn:
+    complain(f"{wrong}; see: stayline {command} --help")
+    raise SystemExit(USAGE)

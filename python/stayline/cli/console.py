@@ -1,24 +1,43 @@
-"""What people read: tables, colours, and one-line errors.
+"""What people read: tables, colours, times, and one-line errors.
 
-Colours and drawn tables only appear on a terminal, only where ``rich`` is installed, and never
-with ``NO_COLOR``. Everything else is plain columns, so that ``grep`` and ``awk`` work on it.
+Colours appear on a terminal only, and never with ``NO_COLOR`` or ``TERM=dumb``. Tables are plain
+columns, so that ``grep`` and ``awk`` work on them; a terminal that is too narrow loses the least
+needed ones. In a pipe nothing is ever left out.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import sys
+import unicodedata
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 
-#: How a status is shown on a terminal.
-STATUS_STYLES = {
-    "pending": "yellow",
-    "running": "cyan",
-    "completed": "green",
-    "failed": "red",
-    "interrupted": "magenta",
+#: SGR numbers: how a status, a health and the rest are shown on a terminal.
+_STYLES = {
+    "pending": "33",
+    "running": "36",
+    "completed": "32",
+    "failed": "31",
+    "interrupted": "35",
+    "healthy": "32",
+    "unknown": "33",
+    "stale": "31",
+    "no link": "31",
+    "title": "1",
+    "dim": "2",
+    "trouble": "31",
+    "good": "32",
+    "warning": "33",
 }
+
+#: Control characters of stored output must not steer the reader's terminal; a tab may stay.
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+
+#: A column is not made narrower than this.
+_NARROWEST = 8
 
 
 def complain(text: str) -> None:
@@ -29,34 +48,118 @@ def complain(text: str) -> None:
 
 def fancy() -> bool:
     """Whether stdout is a terminal on which colours are welcome."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return False
-    return sys.stdout.isatty()
+    return not os.environ.get("NO_COLOR") and movable()
 
 
-def table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str]) -> None:
-    """Prints a table. Columns named in ``right`` hold figures and are aligned to the right."""
-    if fancy() and _rich_table(titles, rows, right):
-        return
-    widths = [
-        max([len(title), *(len(row[column]) for row in rows)])
-        for column, title in enumerate(titles)
-    ]
-    for row in [[title.upper() for title in titles], *rows]:
-        cells = (
-            cell.rjust(width) if title in right else cell.ljust(width)
-            for title, cell, width in zip(titles, row, widths, strict=True)
-        )
-        print("  ".join(cells).rstrip())
+def movable() -> bool:
+    """Whether stdout is a terminal on which a line can be drawn again."""
+    return os.environ.get("TERM") != "dumb" and sys.stdout.isatty()
 
 
-def moment(value: datetime | None) -> str:
-    """A moment in the reader's time zone, to the second."""
-    return "-" if value is None else value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+def columns() -> int:
+    """How wide the terminal is."""
+    return max(shutil.get_terminal_size().columns, 20)
+
+
+def paint(text: str, style: str) -> str:
+    """The text in a style's colour, where colours are welcome."""
+    number = _STYLES.get(style)
+    return f"\x1b[{number}m{text}\x1b[0m" if number and fancy() else text
+
+
+def visible(text: str) -> str:
+    """The text with control characters written out."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+
+
+def cells(text: str) -> int:
+    """How many columns a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(_cells(one) for one in text)
+
+
+def fit(text: str, width: int) -> str:
+    """The text within so many columns; what does not fit gives way to an ellipsis."""
+    if cells(text) <= width:
+        return text
+    taken = 0
+    for index, one in enumerate(text):
+        taken += _cells(one)
+        if taken > width - 1:
+            return f"{text[:index]}\u2026" if width > 0 else ""
+    return text
+
+
+def shorten(text: str, width: int) -> str:
+    """An id within so many columns: both of its ends, since many begin alike."""
+    if cells(text) <= width or width < 5 or not text.isascii():
+        return fit(text, width)
+    tail = (width - 1) // 2
+    return f"{text[: width - 1 - tail]}\u2026{text[-tail:]}"
+
+
+def table(
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[str],
+    spare: Sequence[str] = (),
+) -> None:
+    """Prints a table; see ``table_lines``."""
+    for line in table_lines(titles, rows, right=right, spare=spare):
+        print(line)
+
+
+def table_lines(
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[str],
+    spare: Sequence[str] = (),
+    cut: bool = False,
+) -> list[str]:
+    """A table's lines. Columns named in ``right`` hold figures and are aligned to the right; on a
+    terminal that is too narrow those in ``spare`` are left out, the first one first. ``cut``
+    shortens texts so that each line fits, for what is drawn again in place."""
+    kept = list(titles)
+    widths = _widths(titles, rows)
+    if movable():
+        for title in spare:
+            if _total(kept, widths) > columns():
+                kept.remove(title)
+        if cut:
+            _narrow(kept, widths, columns())
+    lines = []
+    for number, row in enumerate([[title.upper() for title in titles], *rows]):
+        drawn = []
+        for title, cell in zip(titles, row, strict=True):
+            if title in kept:
+                text = shorten(cell, widths[title])
+                gap = " " * (widths[title] - cells(text))
+                painted = paint(text, "title" if number == 0 else cell)
+                drawn.append(gap + painted if title in right else painted + gap)
+        lines.append("  ".join(drawn).rstrip())
+    return lines
+
+
+def too_wide(titles: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str]) -> bool:
+    """Whether a terminal would have to wrap the table, even without what can be spared."""
+    kept = [title for title in titles if title not in spare]
+    return movable() and _total(kept, _widths(titles, rows)) > columns()
+
+
+def moment(value: datetime | int | None) -> str:
+    """A moment, given in ms or as it is, in the reader's time zone, to the second."""
+    if value is None:
+        return "-"
+    if isinstance(value, int):
+        value = datetime.fromtimestamp(value / 1000, timezone.utc)
+    return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def duration(seconds: float | None) -> str:
-    """A duration for people: ``0.4s``, ``12s``, ``3m05s``, ``2h07m``."""
+    """A duration for people: ``0.4s``, ``12s``, ``3m05s``, ``2h07m``, ``9d04h``."""
     if seconds is None:
         return "-"
     if seconds < 9.95:
@@ -66,7 +169,9 @@ def duration(seconds: float | None) -> str:
         return f"{whole}s"
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    if whole < 100 * 3600:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86_400}d{whole % 86_400 // 3600:02}h"
 
 
 def count(number: int, noun: str) -> str:
@@ -74,25 +179,27 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _rich_table(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> bool:
-    """Draws it with rich; false where rich is not installed."""
-    try:
-        from rich.box import SIMPLE_HEAD
-        from rich.console import Console
-        from rich.measure import Measurement
-        from rich.table import Table
-        from rich.text import Text
-    except ImportError:
-        return False
-    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for title in titles:
-        drawn.add_column(title, justify="right" if title in right else "left", no_wrap=True)
-    for row in rows:
-        cells = (Text(cell, style=STATUS_STYLES.get(cell, "")) for cell in row)
-        drawn.add_row(*cells)
-    console = Console()
-    # An id cut short is of no use: what is too wide is left to the terminal to wrap.
-    endless = console.options.update(width=10_000)
-    console.width = max(console.width, Measurement.get(console, endless, drawn).maximum)
-    console.print(drawn)
-    return True
+def _cells(one: str) -> int:
+    if unicodedata.combining(one):
+        return 0
+    return 2 if unicodedata.east_asian_width(one) in "WF" else 1
+
+
+def _widths(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, int]:
+    return {
+        title: max([len(title), *(cells(row[index]) for row in rows)])
+        for index, title in enumerate(titles)
+    }
+
+
+def _total(titles: Sequence[str], widths: dict[str, int]) -> int:
+    return sum(widths[title] + 2 for title in titles) - 2
+
+
+def _narrow(titles: Sequence[str], widths: dict[str, int], most: int) -> None:
+    """Takes from the widest column until the table fits."""
+    while _total(titles, widths) > most:
+        widest = max(titles, key=lambda title: widths[title])
+        if widths[widest] <= _NARROWEST:
+            return
+        widths[widest] -= 1

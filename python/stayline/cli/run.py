@@ -19,9 +19,9 @@ from typing import Any
 import stayline
 from stayline.cli.child import Child
 from stayline.cli.console import complain, count
+from stayline.cli.signals import SignalWatch
 from stayline.cli.supervisor import Report, Supervisor
 from stayline.cli.target import Target, started
-from stayline.cli.watch import SignalWatch
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126

@@ -9,7 +9,7 @@ import sys
 
 import stayline
 from stayline.cli import arguments, places
-from stayline.cli.watch import SignalWatch
+from stayline.cli.signals import SignalWatch
 
 
 def main(options: argparse.Namespace) -> int:
@@ -28,22 +28,31 @@ def main(options: argparse.Namespace) -> int:
             options.listen, key=options.key, allowed_origins=options.allow_origin or None
         )
         with server:
-            print(_banner(owner, server, protected=options.key is not None), flush=True)
+            print(_banner(owner, server, options), flush=True)
             taken = watch.wait()
             print(f"{taken[0].name}: closing links, wrappers will come back", flush=True)
     print("stopped", flush=True)
     return 0
 
 
-def _banner(owner: stayline.Coordinator, server: stayline.Server, *, protected: bool) -> str:
+def _banner(
+    owner: stayline.Coordinator, server: stayline.Server, options: argparse.Namespace
+) -> str:
     base = f"{server.url}/sessions/SESSION"
+    if options.key is None:
+        key = "none: reachable from this machine only"
+    elif options.new_key:
+        key = f"{options.key}   (for this time; STAYLINE_KEY=… for those who call)"
+    else:
+        key = "needed: Authorization: Bearer KEY, or STAYLINE_KEY=… for the command line"
     lines = [
         f"Stayline {stayline.__version__} serves {server.url}",
         f"  store     {owner.location}",
         f"  start     POST {base}/executions",
         f"  wrappers  {base}/ingest   (stayline run --to {server.url} -- COMMAND)",
         f"  readers   {base}/stream   (WebSocket; server-sent events: /events)",
-        f"  key       {'needed' if protected else 'none: reachable from this machine only'}",
+        f"  watch     stayline watch --to {server.url}",
+        f"  key       {key}",
         "Ctrl-C stops it; what was acknowledged is in the store.",
     ]
     return "\n".join(lines)

@@ -19,7 +19,7 @@ import stayline
 from stayline.cli.child import Child
 from stayline.cli.console import complain, count
 from stayline.cli.relay import Relay
-from stayline.cli.watch import SignalWatch
+from stayline.cli.signals import SignalWatch
 
 #: Signals that ask for an end.
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -1,72 +1,259 @@
-"""Signals as something to wait for, beside sockets and pipes.
+"""``stayline watch``: all runs as a table, or one session as it goes.
 
-Python runs handlers between two instructions of the main thread, which is no help while that
-thread waits elsewhere. Here every signal becomes a byte in a pipe, so that one ``select`` waits for
-all: whichever thread the kernel picks, no signal is missed and none interrupts anything half done.
+What a reader is told beside the events are *changes*: of the status, of the health, of the
+connection. They come from looking at the run's row every so often, so that two changes between two
+looks are one; the events are all there, in order.
 """
 
 from __future__ import annotations
 
-import os
-import select
-import signal
-from types import FrameType, TracebackType
+import argparse
+import json
+import shutil
+import sys
+import time
+from contextlib import closing
+from dataclasses import replace
+
+from stayline.cli import lines, runs
+from stayline.cli.console import (
+    cells,
+    columns,
+    count,
+    duration,
+    fit,
+    paint,
+    shorten,
+    table_lines,
+    visible,
+)
+from stayline.cli.screen import Screen
+from stayline.cli.source import Feed, Source, opened
+from stayline.cli.views import Query, Record, Run, State, iso, now_ms
+
+#: Columns in front of a note's text.
+_BEFORE_NOTE = 23
 
 
-class SignalWatch:
-    """Collects signals while it is entered. Only works in the main thread.
+def main(options: argparse.Namespace) -> int:
+    """Goes on until Ctrl-C, or with ``--until-end`` until the active run has ended."""
+    with opened(options, empty=options.session is None) as source:
+        if options.session is None:
+            return _Table(source, options).run()
+        state = source.state(options.session)
+        after = max(0, state.last_event_id - options.tail)
+        with closing(
+            source.feed(options.session, Query(after, options.types), follow=True)
+        ) as feed:
+            return _Session(source, feed, options, after).run()
 
-    A signal that was ignored when the process began (``nohup``) stays ignored.
-    """
 
-    def __init__(self, *signals: signal.Signals) -> None:
-        self._signals = signals
-        self._previous: dict[signal.Signals, object] = {}
-        self._previous_wakeup = -1
-        self._reader = -1
-        self._writer = -1
+# --- one session ----------------------------------------------------------------------------------
 
-    def __enter__(self) -> SignalWatch:
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._reader, False)
-        os.set_blocking(self._writer, False)
-        self._previous_wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        for number in self._signals:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                self._previous[number] = signal.signal(number, _do_nothing)
-        return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
-        signal.set_wakeup_fd(self._previous_wakeup)
-        os.close(self._reader)
-        os.close(self._writer)
+class _Session:
+    def __init__(self, source: Source, feed: Feed, options: argparse.Namespace, after: int) -> None:
+        self._source = source
+        self._feed = feed
+        self._options = options
+        self._screen = Screen()
+        self._seen = after
+        self._told: tuple[object, ...] | None = None
+        #: When the newest event of an execution came; a server's rows know it only roughly (R14).
+        self._heard: tuple[str, int] = ("", 0)
 
-    def fileno(self) -> int:
-        """Readable when ``take`` has something."""
-        return self._reader
-
-    def take(self) -> list[signal.Signals]:
-        """The signals since the last time, in order; never waits."""
+    def run(self) -> int:
         try:
-            return [signal.Signals(number) for number in os.read(self._reader, 256)]
-        except BlockingIOError:
-            return []
+            while True:
+                # Looked at first: a run that has ended has stored all its events by then, so that
+                # what is taken next is complete.
+                state = self._state()
+                self._tell_changes(state)
+                self._status(state)
+                wait = self._options.interval
+                while True:
+                    records = self._feed.take(wait)
+                    for record in records:
+                        self._show(record)
+                    if not records or self._feed.over:
+                        break
+                    self._status(state)
+                    wait = 0.0
+                    if self._feed.caught_up and self._seen >= state.last_event_id:
+                        break
+                if self._feed.over:
+                    return 0 if self._options.until_end is False else 1
+                if self._finished(state):
+                    return 0 if state.run is not None and state.run.status == "completed" else 1
+        finally:
+            self._screen.leave()
 
-    def wait(self) -> list[signal.Signals]:
-        """Waits for the next signals."""
-        while True:
-            select.select([self._reader], [], [])
-            taken = self.take()
-            if taken:
-                return taken
+    def _state(self) -> State:
+        state = self._source.state(self._options.session)
+        execution, heard = self._heard
+        if state.run is None or state.run.execution != execution or not state.run.active:
+            return state
+        return replace(state, run=replace(state.run, seen_ms=max(state.run.seen_ms or 0, heard)))
+
+    def _finished(self, state: State) -> bool:
+        if not self._options.until_end or not self._feed.caught_up:
+            return False
+        if self._seen < state.last_event_id and not self._options.types:
+            # On its way from the server.
+            return False
+        return state.run is None or not state.run.active
+
+    def _show(self, record: Record) -> None:
+        self._seen = max(self._seen, record.id)
+        if self._feed.caught_up and not record.control:
+            self._heard = (str(record.fields.get("executionId")), now_ms())
+        self._screen.line(record.frame if self._options.json else lines.line(record))
+
+    def _tell_changes(self, state: State) -> None:
+        run = state.run
+        if run is None:
+            return
+        told = (run.execution, run.status, run.health, run.linked, run.interrupt_requested)
+        if told == self._told:
+            return
+        self._told = told
+        now = now_ms()
+        if self._options.json:
+            self._screen.line(json.dumps(_state_record(run, now), ensure_ascii=False))
+        else:
+            self._screen.line(lines.note(now, self._named(run), _style(run)))
+
+    def _named(self, run: Run) -> str:
+        condition = _condition(run)
+        room = max(columns() - _BEFORE_NOTE - cells(condition) - 1, 13)
+        name = shorten(run.execution, room) if self._screen.live else run.execution
+        return f"{name} {condition}"
+
+    def _status(self, state: State) -> None:
+        if self._options.json or not self._screen.live:
+            sys.stdout.flush()
+            return
+        if self._options.types and self._feed.caught_up:
+            # What is not asked for does not come.
+            self._seen = max(self._seen, state.last_event_id)
+        behind = max(state.last_event_id - self._seen, 0)
+        width = columns()
+        rule = "\u2500" * width
+        self._screen.block(
+            [paint(rule, "dim"), _painted(_summary(state, behind, now_ms(), width), state.run)]
+        )
 
 
-def _do_nothing(_number: int, _frame: FrameType | None) -> None:
-    """A handler there must be, for the byte to be written; the byte is all it is for."""
+def _condition(run: Run) -> str:
+    """The status in words, with what is out of the ordinary."""
+    parts = [run.status]
+    if run.error:
+        parts[0] += f" ({run.error})"
+    if run.health:
+        parts.append(run.health)
+    if run.linked is False:
+        parts.append("no wrapper is connected")
+    if run.interrupt_requested:
+        parts.append("asked to stop")
+    return ", ".join(parts)
+
+
+def _style(run: Run) -> str:
+    if run.linked is False:
+        return "trouble"
+    return run.health if run.health in ("unknown", "stale") else run.status
+
+
+def _summary(state: State, behind: int, now: int, width: int) -> str:
+    """One line within the terminal: what is known comes first, the name takes what is left."""
+    run = state.run
+    parts = ["nothing ran"] if run is None else [_condition(run), *_figures(run, now)]
+    if behind:
+        parts.append(f"{behind} behind")
+    told = visible(" \u00b7 ".join(parts))
+    name = visible(state.session)
+    return fit(f"{shorten(name, max(width - cells(told) - 2, 12))}  {told}", width)
+
+
+def _figures(run: Run, now: int) -> list[str]:
+    figures = []
+    if run.seconds(now) is not None:
+        figures.append(duration(run.seconds(now)))
+    if run.events is not None:
+        figures.append(count(run.events, "event"))
+    if run.reconnects:
+        figures.append(count(run.reconnects, "reconnect"))
+    if run.active and run.silent(now) is not None:
+        figures.append(f"seen {duration(run.silent(now))} ago")
+    return figures
+
+
+def _painted(text: str, run: Run | None) -> str:
+    return text if run is None else paint(text, _style(run))
+
+
+def _state_record(run: Run, now: int) -> dict[str, object]:
+    return {
+        "eventId": 0,
+        "executionId": run.execution,
+        "sessionId": run.session,
+        "streamEventType": "state",
+        "timestamp": iso(now),
+        "data": run.record(now),
+    }
+
+
+# --- all runs -------------------------------------------------------------------------------------
+
+
+class _Table:
+    def __init__(self, source: Source, options: argparse.Namespace) -> None:
+        self._source = source
+        self._options = options
+        self._screen = Screen()
+        self._told: dict[str, tuple[object, ...]] = {}
+
+    def run(self) -> int:
+        try:
+            while True:
+                found = self._source.runs(None, None, self._options.limit)
+                if self._screen.live and not self._options.json:
+                    self._screen.block(self._drawn(found))
+                else:
+                    self._tell_changes(found)
+                if self._options.until_end and not any(run.active for run in found):
+                    return 0
+                time.sleep(self._options.interval)
+        finally:
+            self._screen.leave()
+
+    def _drawn(self, found: list[Run]) -> list[str]:
+        now = now_ms()
+        width = columns()
+        active = sum(run.active for run in found)
+        clock = time.strftime("%H:%M:%S")
+        head = fit(f"{clock}  {active} active of {len(found)} shown  {self._source.name}", width)
+        if not found:
+            return [head, "no runs yet"]
+        # What does not fit the terminal could not be drawn again in place.
+        most = _lines() - 3
+        rows = [runs.row(run, now) for run in found[: max(most, 1)]]
+        drawn = table_lines(runs.TITLES, rows, right=runs.FIGURES, spare=runs.SPARE, cut=True)
+        return [paint(head, "dim"), *drawn]
+
+    def _tell_changes(self, found: list[Run]) -> None:
+        now = now_ms()
+        for run in reversed(found):
+            told = (run.status, run.health, run.linked, run.interrupt_requested, run.reconnects)
+            if self._told.get(run.execution) == told:
+                continue
+            self._told[run.execution] = told
+            if self._options.json:
+                print(json.dumps(run.record(now), ensure_ascii=False))
+            else:
+                print(lines.note(now, f"{run.session}  {run.execution}  {_condition(run)}"))
+        sys.stdout.flush()
+
+
+def _lines() -> int:
+    return max(shutil.get_terminal_size().lines, 5)

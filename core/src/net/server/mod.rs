@@ -22,6 +22,7 @@ mod events;
 mod ingest;
 mod lifetime;
 mod link;
+mod listener;
 mod metrics;
 mod parameters;
 mod pull;
@@ -44,6 +45,7 @@ use crate::net::runtime;
 
 use access::Access;
 use lifetime::{Lifetime, Phase};
+use listener::Listener;
 
 /// The host's own way to let wrappers in: `(session id, execution id, bearer)`. It may block.
 pub type Authorize = Arc<dyn Fn(&str, &str, Option<&str>) -> bool + Send + Sync>;
@@ -129,7 +131,11 @@ pub fn serve(
         coordinator,
     });
     tell_url(&shared.coordinator, Some(&url));
-    runtime.spawn(accept(listener, routes(&base_path, &shared), Arc::clone(&shared)));
+    runtime.spawn(accept(
+        Listener::new(listener),
+        routes(&base_path, &shared),
+        Arc::clone(&shared),
+    ));
     tracing::info!(%url, "serving");
     Ok(Server { address, url, shared })
 }
@@ -149,6 +155,8 @@ impl Server {
     /// sent, and waits for that, at most a few seconds. The coordinator goes on. Closing again
     /// does nothing.
     pub fn close(&self) {
+        // Who has seen a run end may close at once: its wrapper is to be told all the same.
+        self.shared.coordinator.settle();
         let first = self.shared.lifetime.close();
         if first {
             tell_url(&self.shared.coordinator, None);
@@ -254,15 +262,8 @@ fn routes(base_path: &str, shared: &Arc<Shared>) -> Router {
 }
 
 /// Accepts until the server closes, then lets requests that are under way finish.
-async fn accept(listener: TcpListener, routes: Router, shared: Arc<Shared>) {
-    use axum::serve::ListenerExt;
-
+async fn accept(listener: Listener, routes: Router, shared: Arc<Shared>) {
     let mut open = shared.lifetime.watch();
-    let listener = listener.tap_io(|socket| {
-        if let Err(error) = tune(socket) {
-            tracing::debug!(%error, "could not set the options of an accepted socket");
-        }
-    });
     let mut killed = shared.lifetime.watch();
     let serving = axum::serve(listener, routes)
         .with_graceful_shutdown(async move { open.reached(Phase::Closing).await });
@@ -274,20 +275,4 @@ async fn accept(listener: TcpListener, routes: Router, shared: Arc<Shared>) {
         }
         () = killed.reached(Phase::Killed) => {}
     }
-}
-
-/// Small frames go out at once, and the kernel notices peers that vanished without a word: a
-/// subscriber may be silent and slow for as long as it likes, so silence alone is no sign.
-fn tune(socket: &tokio::net::TcpStream) -> std::io::Result<()> {
-    use rustix::net::sockopt;
-
-    socket.set_nodelay(true)?;
-    sockopt::set_socket_keepalive(socket, true)?;
-    #[cfg(target_os = "linux")]
-    {
-        sockopt::set_tcp_keepidle(socket, Duration::from_secs(15))?;
-        sockopt::set_tcp_keepintvl(socket, Duration::from_secs(5))?;
-        sockopt::set_tcp_keepcnt(socket, 4)?;
-    }
-    Ok(())
 }

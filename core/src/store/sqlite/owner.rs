@@ -1,7 +1,7 @@
 //! One coordinator owns a file (`StoreInUse`).
 //!
 //! The owner holds an OS lock on `PATH-owner` as long as it lives: the lock goes with the
-//! process, however that ends. The text in the file says who it is; the file itself may stay
+//! process, however that ends, also when children live on that it forked (`fork`). The text in the file says who it is; the file itself may stay
 //! behind and means nothing without the lock. The database file is never opened besides SQLite:
 //! closing it would take SQLite's own locks away.
 
@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::fork::Inherited;
 use crate::settings::Millis;
 use crate::store::Owner;
 
@@ -23,6 +24,8 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 /// The lock, for the owner's life.
 pub(super) struct OwnerLock {
+    // First: the note ends before the descriptor does.
+    _inherited: Inherited,
     file: File,
     owner: Entry,
 }
@@ -47,7 +50,7 @@ impl OwnerLock {
             match file.try_lock() {
                 Ok(()) => {
                     let owner = Entry { pid: std::process::id(), since: now, url: None };
-                    let mut lock = OwnerLock { file, owner };
+                    let mut lock = OwnerLock { _inherited: Inherited::new(&file), file, owner };
                     lock.write_down()?;
                     return Ok(lock);
                 }

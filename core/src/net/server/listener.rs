@@ -1,0 +1,113 @@
+//! The listening socket and what it accepts, with a note of their descriptors (`fork`).
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::fork::Inherited;
+
+/// A socket that listens.
+pub(super) struct Listener {
+    // First: the note ends before the descriptor does.
+    _inherited: Inherited,
+    socket: TcpListener,
+}
+
+impl Listener {
+    /// From a bound socket.
+    pub(super) fn new(socket: TcpListener) -> Listener {
+        Listener { _inherited: Inherited::new(&socket), socket }
+    }
+}
+
+impl axum::serve::Listener for Listener {
+    type Io = Accepted;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Accepted, SocketAddr) {
+        // With axum's way of waiting where the process has no descriptors left.
+        let (socket, address) = axum::serve::Listener::accept(&mut self.socket).await;
+        if let Err(error) = tune(&socket) {
+            tracing::debug!(%error, "could not set the options of an accepted socket");
+        }
+        (Accepted { _inherited: Inherited::new(&socket), socket }, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+}
+
+/// A connection.
+pub(super) struct Accepted {
+    // First: the note ends before the descriptor does.
+    _inherited: Inherited,
+    socket: TcpStream,
+}
+
+impl Accepted {
+    fn socket(self: Pin<&mut Self>) -> Pin<&mut TcpStream> {
+        Pin::new(&mut self.get_mut().socket)
+    }
+}
+
+impl AsyncRead for Accepted {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.socket().poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Accepted {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.socket().poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket().poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket().poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.socket().poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+}
+
+/// Small frames go out at once, and the kernel notices peers that vanished without a word: a
+/// subscriber may be silent and slow for as long as it likes, so silence alone is no sign.
+fn tune(socket: &tokio::net::TcpStream) -> std::io::Result<()> {
+    use rustix::net::sockopt;
+
+    socket.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(socket, true)?;
+    #[cfg(target_os = "linux")]
+    {
+        sockopt::set_tcp_keepidle(socket, Duration::from_secs(15))?;
+        sockopt::set_tcp_keepintvl(socket, Duration::from_secs(5))?;
+        sockopt::set_tcp_keepcnt(socket, 4)?;
+    }
+    Ok(())
+}
