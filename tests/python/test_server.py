@@ -56,13 +56,17 @@ def test_it_serves_although_nobody_holds_it(coordinator: stayline.Coordinator) -
 
 def test_an_ending_reaches_the_wrapper_although_the_host_closes_at_once(location: str) -> None:
     ended: list[stayline.Ended] = []
+
+    def finish(wrapper: stayline.Wrapper) -> None:
+        ended.append(wrapper.complete())
+
     for number in range(25):
         with stayline.Coordinator(location) as coordinator, coordinator.serve() as server:
             execution = coordinator.session("s").start(f"e{number}", token="t")
             wrapper = stayline.Wrapper(
                 server.url, session_id="s", execution_id=execution.id, token="t"
             )
-            agent = threading.Thread(target=lambda: ended.append(wrapper.complete()))
+            agent = threading.Thread(target=finish, args=(wrapper,))
             agent.start()
             for _ in coordinator.session("s").stream(until=execution.id):
                 pass
