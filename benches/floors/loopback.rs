@@ -5,36 +5,42 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Instant;
 
-use crate::samples::{Samples, microseconds};
+use crate::samples::microseconds;
 
 const FRAME_BYTES: usize = 308;
 const ACK_BYTES: usize = 24;
 
-/// Does it `count` times; µs of each.
-pub fn round_trip(count: usize) -> io::Result<Samples> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let mut stream = TcpStream::connect(listener.local_addr()?)?;
-    stream.set_nodelay(true)?;
-    let echo = std::thread::spawn(move || answer(&listener, count));
-    let mut once = || {
-        let started = Instant::now();
-        stream.write_all(&[0x5A; FRAME_BYTES])?;
-        stream.read_exact(&mut [0; ACK_BYTES])?;
-        Ok(microseconds(started.elapsed()))
-    };
-    let samples: io::Result<Samples> = (0..count).map(|_| once()).collect();
-    echo.join().map_err(|_| io::Error::other("the echoing thread panicked"))??;
-    samples
+/// A connection whose other end answers. The thread there ends with it.
+pub struct Echo {
+    stream: TcpStream,
 }
 
-fn answer(listener: &TcpListener, count: usize) -> io::Result<()> {
-    let (mut stream, _) = listener.accept()?;
-    stream.set_nodelay(true)?;
-    for _ in 0..count {
-        stream.read_exact(&mut [0; FRAME_BYTES])?;
-        stream.write_all(&[0xA5; ACK_BYTES])?;
+impl Echo {
+    /// Connects to a thread of its own.
+    pub fn connect() -> io::Result<Echo> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let stream = TcpStream::connect(listener.local_addr()?)?;
+        stream.set_nodelay(true)?;
+        let (other_end, _) = listener.accept()?;
+        other_end.set_nodelay(true)?;
+        std::thread::spawn(move || answer(other_end));
+        Ok(Echo { stream })
     }
-    Ok(())
+
+    /// µs of one.
+    pub fn round_trip(&mut self) -> io::Result<f64> {
+        let started = Instant::now();
+        self.stream.write_all(&[0x5A; FRAME_BYTES])?;
+        self.stream.read_exact(&mut [0; ACK_BYTES])?;
+        Ok(microseconds(started.elapsed()))
+    }
+}
+
+/// Until the connection ends.
+fn answer(mut stream: TcpStream) {
+    while stream.read_exact(&mut [0; FRAME_BYTES]).is_ok()
+        && stream.write_all(&[0xA5; ACK_BYTES]).is_ok()
+    {}
 }
 
 #[cfg(test)]
@@ -42,8 +48,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_round_trip_is_timed() {
-        let samples = round_trip(5).unwrap();
-        assert!(samples.min() > 0.0 && samples.max() >= samples.median());
+    fn each_round_trip_is_timed() {
+        let mut echo = Echo::connect().unwrap();
+        assert!(echo.round_trip().unwrap() > 0.0 && echo.round_trip().unwrap() > 0.0);
     }
 }

@@ -5,21 +5,29 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use crate::samples::{Samples, microseconds};
+use crate::samples::microseconds;
 
 /// A page of SQLite's.
 const PAGE: [u8; 4096] = [0x5A; 4096];
 
-/// Does it `count` times; µs of each.
-pub fn fdatasync(path: &Path, count: usize) -> io::Result<Samples> {
-    let mut file = File::create(path)?;
-    let mut once = || {
+/// A file that grows by a page at a time.
+pub struct Synced {
+    file: File,
+}
+
+impl Synced {
+    /// A new file at `path`.
+    pub fn create(path: &Path) -> io::Result<Synced> {
+        Ok(Synced { file: File::create(path)? })
+    }
+
+    /// µs of one.
+    pub fn append(&mut self) -> io::Result<f64> {
         let started = Instant::now();
-        file.write_all(&PAGE)?;
-        file.sync_data()?;
+        self.file.write_all(&PAGE)?;
+        self.file.sync_data()?;
         Ok(microseconds(started.elapsed()))
-    };
-    (0..count).map(|_| once()).collect()
+    }
 }
 
 #[cfg(test)]
@@ -28,9 +36,11 @@ mod tests {
     use crate::scratch::Scratch;
 
     #[test]
-    fn every_sync_is_timed() {
+    fn each_sync_adds_a_page_and_is_timed() {
         let scratch = Scratch::new().unwrap();
-        let samples = fdatasync(&scratch.file("synced"), 5).unwrap();
-        assert!(samples.min() > 0.0 && samples.max() >= samples.median());
+        let path = scratch.file("synced");
+        let mut synced = Synced::create(&path).unwrap();
+        assert!(synced.append().unwrap() > 0.0 && synced.append().unwrap() > 0.0);
+        assert_eq!(std::fs::metadata(path).unwrap().len(), 2 * PAGE.len() as u64);
     }
 }

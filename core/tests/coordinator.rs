@@ -239,6 +239,54 @@ fn a_reader_sees_each_event_once_across_the_seam_and_when_it_is_slow() {
 }
 
 #[test]
+fn reading_ahead_leaves_nothing_to_be_read_where_records_are_taken() {
+    let host = host();
+    host.start("e");
+    let link = host.attach("e", None);
+    // Far more than the ring holds.
+    let big = "y".repeat(10_000);
+    for n in 1..=400 {
+        link.receive(&event(n, &big)).unwrap();
+    }
+    let mut reader = host.session.subscribe(SubscribeOptions::default()).unwrap();
+    let mut ids = Vec::new();
+    let mut rounds = 0;
+    loop {
+        while reader.is_behind() {
+            reader.read_ahead().unwrap();
+            rounds += 1;
+        }
+        // Once more reads nothing and gives nothing up.
+        reader.read_ahead().unwrap();
+        let Next::Record(record) = reader.try_next().unwrap() else { break };
+        ids.push(record.id);
+    }
+    assert!(rounds > 1);
+    assert_eq!(ids, (1..=400).chain([0]).collect::<Vec<_>>());
+    assert!(!reader.is_behind());
+}
+
+#[test]
+fn a_notification_that_nobody_got_to_see_is_as_if_it_had_not_been_taken() {
+    let host = host();
+    host.start("e");
+    host.session.fail("e", FailOptions::default()).unwrap();
+    let take = || host.coordinator.take_notification(Some(std::time::Duration::ZERO)).unwrap();
+    let first = take().unwrap();
+    assert_eq!(take(), None);
+    for _ in 0..10 {
+        host.coordinator.give_back_notification(&first.id).unwrap();
+        let again = take().unwrap();
+        assert_eq!((&again.id, again.attempt, again.parked), (&first.id, 1, false));
+    }
+    host.coordinator.acknowledge_notification(&first.id).unwrap();
+    assert!(matches!(
+        host.coordinator.give_back_notification(&first.id),
+        Err(Error::NotFound { .. })
+    ));
+}
+
+#[test]
 fn a_stream_until_an_execution_ends_with_it() {
     let host = host();
     host.start("e");

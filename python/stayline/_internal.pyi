@@ -868,7 +868,13 @@ class Session:
         the end. The filters `types`, `executions` and `since` are those of `events`. Raises
         `NotFound`; when waiting, `Closed` once the coordinator is closed.
         """
-    def timeline(self, *, executions: Sequence[str] | None = None, limit: int = 10) -> Timeline: ...
+    def timeline(self, *, executions: Sequence[str] | None = None, limit: int = 10) -> Timeline:
+        """A picture of the newest `limit` runs, or of the `executions` named, oldest first.
+
+        Notebooks show it; `save("run.html")` and `save("run.svg")` write it. It holds what was
+        stored at that moment; runs that have not ended are drawn up to now. Raises `NotFound`
+        for an unknown session or execution (R19a), `InvalidArgument` for a limit below 1.
+        """
     def __eq__(self, value: object, /) -> bool: ...
     def __ne__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -992,7 +998,8 @@ class Execution:
         """
     def fileno(self) -> int:
         """A descriptor for event loops: readable when `poll` may have something to tell."""
-    def _waiting(self) -> Waiting: ...
+    def _waiting(self) -> Waiting:
+        """For `stayline.aio`: a place to wait for its end."""
     def __eq__(self, value: object, /) -> bool: ...
     def __ne__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -1074,9 +1081,12 @@ class Link:
         """A descriptor for event loops: readable from an output until a take finds nothing, and
         for ever once `finished`.
         """
-    def _try_receive(self, frames: Sequence[str]) -> bool: ...
-    def _try_receive_binary(self, bytes: int) -> bool: ...
-    def _waiting(self) -> Waiting: ...
+    def _try_receive(self, frames: Sequence[str]) -> bool:
+        """For `stayline.aio`: hands frames over unless the link is congested; whether it did."""
+    def _try_receive_binary(self, bytes: int) -> bool:
+        """For `stayline.aio`: the same for a binary frame of this size."""
+    def _waiting(self) -> Waiting:
+        """For `stayline.aio`: a place to wait for outputs, room and the end."""
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
@@ -1135,8 +1145,10 @@ class Events(Iterator[Event]):
     """Stored events, read in bounded rounds as the iteration goes on (R36)."""
     def __iter__(self) -> Self: ...
     def __next__(self) -> Event: ...
-    def _is_ready(self) -> bool: ...
-    def _read_ahead(self) -> None: ...
+    def _is_ready(self) -> bool:
+        """For `stayline.aio`: whether the next step reads nothing from the store."""
+    def _read_ahead(self) -> None:
+        """For `stayline.aio`: reads a round, so that the next step need not."""
 
 @final
 class Subscription(Iterator[Event]):
@@ -1167,9 +1179,12 @@ class Subscription(Iterator[Event]):
         """
     def close(self) -> None:
         """Ends the stream. Twice is fine."""
-    def _is_behind(self) -> bool: ...
-    def _read_ahead(self) -> None: ...
-    def _waiting(self) -> Waiting: ...
+    def _is_behind(self) -> bool:
+        """For `stayline.aio`: whether the next take would read from the store."""
+    def _read_ahead(self) -> None:
+        """For `stayline.aio`: reads a round from the store, so that the next take need not."""
+    def _waiting(self) -> Waiting:
+        """For `stayline.aio`: a place to wait for events and the end."""
     def __iter__(self) -> Self: ...
     def __next__(self) -> Event: ...
     def __enter__(self) -> Self: ...
@@ -1226,7 +1241,8 @@ class Notification:
         """
     def requeue(self) -> None:
         """Puts a parked one back into the queue, with all its deliveries (R39)."""
-    def _give_back(self) -> None: ...
+    def _give_back(self) -> None:
+        """For `stayline.aio`: nobody got to see it; the delivery does not count."""
 
 @final
 class Notifications(Iterator[Notification]):
@@ -1235,7 +1251,8 @@ class Notifications(Iterator[Notification]):
         """The next one without waiting; `None`: nothing now, and `fileno()` is made unreadable."""
     def fileno(self) -> int:
         """A descriptor for event loops: readable from a notification until a take finds nothing."""
-    def _waiting(self) -> Waiting: ...
+    def _waiting(self) -> Waiting:
+        """For `stayline.aio`: a place to wait for notifications."""
     def __iter__(self) -> Self: ...
     def __next__(self) -> Notification: ...
 
@@ -1507,7 +1524,7 @@ class Wrapper:
         """`idle`, `connecting`, `connected`, `reconnecting` or `closed`."""
     @property
     def settings(self) -> Settings:
-        """The settings it was opened with."""
+        """Its settings."""
     @property
     @property
     def buffered(self) -> int:
@@ -1635,10 +1652,14 @@ class Wrapper:
         """Closes it and gives up what is unacknowledged; returns how many events that were
         (R42).
         """
-    def _signals_are_over(self) -> bool: ...
-    def _retries_first(self) -> bool: ...
-    def _waiting_for_signals(self) -> Waiting: ...
-    def _waiting_for_changes(self) -> Waiting: ...
+    def _signals_are_over(self) -> bool:
+        """For `stayline.aio`: whether there will be no more signals."""
+    def _retries_first(self) -> bool:
+        """For `stayline.aio`: whether entering it does not wait for the first connection."""
+    def _waiting_for_signals(self) -> Waiting:
+        """For `stayline.aio`: a place to wait for signals."""
+    def _waiting_for_changes(self) -> Waiting:
+        """For `stayline.aio`: a place to wait for the connection, for room and for the outcome."""
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
@@ -1783,11 +1804,18 @@ def _line_to_events(line: bytes, settings: Settings) -> list[tuple[str, str]]:
 
 @final
 class Waiting:
-    def fileno(self) -> int: ...
-    def clear(self) -> None: ...
-    def close(self) -> None: ...
+    """An event loop's place at a bell: a descriptor of its own for the time of one wait, so that
+    several loops, and several tasks of one, never take each other's wake-ups.
+    """
+    def fileno(self) -> int:
+        """Readable from a ring until `clear`."""
+    def clear(self) -> None:
+        """Makes it unreadable; look after this, not before."""
+    def close(self) -> None:
+        """Rings no more, and gives the descriptor back. Twice is fine."""
 
-def _to_json(value: Any) -> str: ...
+def _to_json(value: Any) -> str:
+    """For `stayline.aio`: `encode`, so that an event that has to wait for room is encoded once."""
 
 # --- for stayline._threads ----------------------------------------------------------------------
 

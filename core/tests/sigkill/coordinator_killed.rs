@@ -71,7 +71,8 @@ fn stream(wrapper: &Wrapper, sent: &Sent) {
 }
 
 /// At least so many of the first events are acknowledged. Events that move on between the looks
-/// count as not acknowledged.
+/// count as not acknowledged, so this may be less than it was a moment ago; the most that was ever
+/// seen is what must be in the log.
 fn acknowledged(wrapper: &Wrapper, sent: &Sent) -> u64 {
     let taken = sent.taken.load(Ordering::Acquire);
     let buffered = wrapper.buffered();
@@ -157,7 +158,6 @@ fn check(file: &std::path::Path, taken: u64, prefixes: &[u64]) {
     }
     let longest = prefixes.iter().copied().max().unwrap_or(0);
     assert!(longest > 0, "nothing was acknowledged before any kill: the test tests nothing");
-    assert!(prefixes.is_sorted(), "what was acknowledged stays so: {prefixes:?}");
     assert!(numbers.len() as u64 >= longest, "{} stored, {longest} acknowledged", numbers.len());
     let expected: Vec<u64> = (1..=taken).collect();
     let first_wrong = numbers.iter().zip(&expected).position(|(one, other)| one != other);
