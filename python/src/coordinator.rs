@@ -175,6 +175,13 @@ impl Coordinator {
         Ok(self.home.get()?.coordinator.verify_ticket(session_id, ticket)?)
     }
 
+    /// What was done since it was opened and what it holds now, as the text that Prometheus reads
+    /// (format 0.0.4): what the built-in server answers at `/metrics`, for hosts with a server of
+    /// their own. Reads memory only. Raises `Closed`.
+    fn metrics(&self) -> Result<String> {
+        Ok(self.home.get()?.coordinator.metrics()?.exposition())
+    }
+
     /// Closes in order: what was handed over is committed, links get close 1012, waiters get
     /// `Closed`, the store is released. Runs are not ended: whoever opens the store next goes on
     /// with them (R23). Twice is fine.

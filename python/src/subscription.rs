@@ -214,7 +214,11 @@ impl Subscription {
     fn close(&self) -> Result<()> {
         let inner = self.inner.get()?;
         self.position.lock().ended = true;
-        inner.core.lock().set_waker(None);
+        {
+            let mut core = inner.core.lock();
+            core.set_waker(None);
+            core.retire();
+        }
         stayline::wake::Wake::wake(&*inner.bell);
         Ok(())
     }

@@ -615,6 +615,12 @@ class Coordinator:
         """Checks a ticket of `issue_ticket`, for hosts with their own sockets: raises
         `Unauthorized` for one that is wrong, expired, or not for the session `session_id`.
         """
+    def metrics(self) -> str:
+        """What was done since it was opened and what it holds now, as the text that Prometheus
+        reads (format 0.0.4; the names are in `docs/rest.md`): what the built-in server answers at
+        `/metrics`, for hosts with a server of their own. Reads memory only, so it waits for
+        nothing. Raises `Closed`.
+        """
     def close(self) -> None:
         """Closes in order: what was handed over is committed, links get close 1012, waiters get
         `Closed`, the store is released. Runs are not ended: whoever opens the store next goes on

@@ -54,6 +54,29 @@ def test_it_serves_although_nobody_holds_it(coordinator: stayline.Coordinator) -
         get(f"{url}/health")
 
 
+def test_an_ending_reaches_the_wrapper_although_the_host_closes_at_once(location: str) -> None:
+    ended: list[stayline.Ended] = []
+
+    def finish(wrapper: stayline.Wrapper) -> None:
+        ended.append(wrapper.complete())
+
+    for number in range(25):
+        with stayline.Coordinator(location) as coordinator, coordinator.serve() as server:
+            execution = coordinator.session("s").start(f"e{number}", token="t")
+            wrapper = stayline.Wrapper(
+                server.url, session_id="s", execution_id=execution.id, token="t"
+            )
+            agent = threading.Thread(target=finish, args=(wrapper,))
+            agent.start()
+            for _ in coordinator.session("s").stream(until=execution.id):
+                pass
+        agent.join(PATIENCE)
+        told = not agent.is_alive()
+        wrapper.close()
+        assert told, "the wrapper waits for an ending that was never sent"
+    assert [one.status for one in ended] == ["completed"] * 25
+
+
 def test_a_key_is_asked_for(coordinator: stayline.Coordinator) -> None:
     with pytest.raises(stayline.InvalidArgument, match="key"):
         coordinator.serve("0.0.0.0:0")

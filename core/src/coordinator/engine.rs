@@ -375,6 +375,7 @@ impl Engine {
     /// The commit is kept: now it may be seen.
     fn install(&mut self, shared: &Shared, working: Working, now: Millis) {
         let Working { session_id, session, deleted, events, effects, answers, .. } = working;
+        let stored = events.len();
         let entry = shared.entry(&session_id);
         if deleted && let Some(entry) = &entry {
             let record = Record::control(&session_id, "deleted", &serde_json::json!({}), now);
@@ -406,6 +407,7 @@ impl Engine {
                 None => {}
             }
         }
+        shared.counters.step(stored, &effects);
         release(shared, effects);
         Request::finish_all(shared, answers);
     }
@@ -583,6 +585,8 @@ fn release(shared: &Shared, effects: Vec<Effect>) {
             Effect::Warn(text) => tracing::warn!("{text}"),
             // Shown with the snapshot.
             Effect::Broadcast(_) | Effect::Deleted => {}
+            // Added up with the step.
+            Effect::Count(_) => {}
         }
     }
 }

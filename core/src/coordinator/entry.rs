@@ -1,6 +1,6 @@
 //! One session in memory: its committed snapshot, and those who read it live.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::lock::{Mutex, RwLock};
@@ -14,6 +14,8 @@ use crate::wake::Wake;
 pub(super) struct Entry {
     committed: RwLock<Arc<Session>>,
     readers: AtomicUsize,
+    /// Where its subscribers are.
+    cursors: Mutex<Vec<Weak<AtomicU64>>>,
     ring: Mutex<Ring>,
     wakers: Mutex<Vec<Weak<dyn Wake>>>,
     deleted: Mutex<Option<Arc<Record>>>,
@@ -26,6 +28,7 @@ impl Entry {
         Arc::new(Entry {
             committed: RwLock::new(Arc::new(session)),
             readers: AtomicUsize::new(0),
+            cursors: Mutex::default(),
             ring: Mutex::new(Ring::new(last_id)),
             wakers: Mutex::default(),
             deleted: Mutex::new(None),
@@ -78,6 +81,22 @@ impl Entry {
         let ring = self.ring.lock();
         self.readers.fetch_add(1, Ordering::AcqRel);
         drop(ring);
+    }
+
+    /// Where a subscriber tells how far it has looked. Forgotten when it drops it.
+    pub(super) fn add_cursor(&self, at: u64) -> Arc<AtomicU64> {
+        let cursor = Arc::new(AtomicU64::new(at));
+        let mut cursors = self.cursors.lock();
+        cursors.retain(|cursor| cursor.strong_count() > 0);
+        cursors.push(Arc::downgrade(&cursor));
+        cursor
+    }
+
+    /// How far each subscriber has looked.
+    pub(super) fn for_each_cursor(&self, mut look: impl FnMut(u64)) {
+        for cursor in self.cursors.lock().iter().filter_map(Weak::upgrade) {
+            look(cursor.load(Ordering::Relaxed));
+        }
     }
 
     /// Whether nobody reads any more.

@@ -27,14 +27,17 @@
 //! Where things are: `shared` (the queue and who leads), `engine` (the commit loop), `outcome` (how a
 //! commit went), `working`
 //! (one session during one step), `due` (deadlines), `entry` and `record` (what readers share),
-//! `subscription`, `link`, `session` (the handle), `notifications`, `clock`, `ticket`, `ids`.
+//! `subscription`, `link`, `session` (the handle), `notifications`, `clock`, `ticket`, `ids`,
+//! `metrics` and `exposition` (their text).
 
 mod clock;
 mod due;
 mod engine;
 mod entry;
+mod exposition;
 mod ids;
 mod link;
+mod metrics;
 mod notifications;
 mod notified;
 mod outcome;
@@ -53,7 +56,9 @@ use std::time::{Duration, Instant};
 use crate::lock::Mutex;
 
 pub use self::clock::{Clock, ManualClock};
+pub use self::exposition::EXPOSITION_TYPE;
 pub use self::link::{Link, Output};
+pub use self::metrics::{BATCH_BOUNDS, HistogramView, LATENCY_BOUNDS_US, Metrics};
 pub use self::record::Record;
 pub use self::session::{
     AttachOptions, AttachRefusal, Credential, ExecutionView, FailOptions, Session, SessionView,
@@ -208,6 +213,18 @@ impl Coordinator {
     /// Handles what is due now. With the system clock a thread does it by itself.
     pub fn handle_due(&self) {
         self.shared.handle_due();
+    }
+
+    /// What it has done since it was opened, and what it holds now. Reads memory only. `Closed`.
+    pub fn metrics(&self) -> Result<Metrics, Error> {
+        self.shared.check_open()?;
+        Ok(metrics::snapshot(&self.shared))
+    }
+
+    /// Waits until the commit that is under way, if one is, has been let out to everybody: readers
+    /// see it a moment before links do.
+    pub fn settle(&self) {
+        drop(self.shared.lock_engine());
     }
 
     /// Whether a commit costs no I/O, so that calls return at once.

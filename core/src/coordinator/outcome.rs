@@ -8,6 +8,7 @@
 //! deadline (R17) or its readers (R35), although nobody asks for it again.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::clock::LOST_AFTER_MS;
 use super::engine::{Engine, RETRY_MS};
@@ -47,7 +48,11 @@ impl Engine {
             Ok(store) => store,
             Err(error) => return Outcome::Failed(error),
         };
-        let outcome = match store.commit(batch) {
+        // In memory a look at the clock would cost more than the commit.
+        let began = (!shared.is_immediate()).then(Instant::now);
+        let committed = store.commit(batch);
+        let took = began.map(|began| began.elapsed());
+        let outcome = match committed {
             Ok(faults) => Outcome::Kept(faults),
             Err(CommitError::Lost(detail)) => Outcome::Failed(Error::StoreError { detail }),
             Err(CommitError::Unknown(detail)) => {
@@ -55,6 +60,9 @@ impl Engine {
                 self.find_out(batch, detail)
             }
         };
+        let is_kept = matches!(outcome, Outcome::Kept(_));
+        let events = batch.sessions.iter().map(|changes| changes.events.len()).sum();
+        shared.counters.commit(is_kept, events, took);
         match &outcome {
             Outcome::Kept(faults) => {
                 self.succeeded(shared, batch, earlier_wakes, now);

@@ -15,7 +15,7 @@ use crate::Error;
 use crate::protocol::Filter;
 use crate::session::records::{ExecutionRecord, Lease, SessionRecord, Status};
 use crate::session::{
-    self, Command, Failure, Health, InterruptGrace, LinkMode, Proof, Reply, Verdict,
+    self, Command, Failure, FailureCause, Health, InterruptGrace, LinkMode, Proof, Reply, Verdict,
 };
 use crate::settings::Millis;
 use crate::store::EventPage;
@@ -200,6 +200,11 @@ impl Session {
             event_type: options.event_type.map(Arc::from),
             payload: options.payload.unwrap_or_default(),
             suppress_notification: options.suppress_notification,
+            // What is failed only while no wrapper has attached is a launch.
+            cause: match options.only_pending {
+                true => FailureCause::Launch,
+                false => FailureCause::Caller,
+            },
             only_pending: options.only_pending,
         };
         let execution_id = self.checked("execution", execution_id)?;

@@ -18,6 +18,7 @@ use super::clock::TimeSource;
 use super::engine::Engine;
 use super::entry::Entry;
 use super::link::LinkState;
+use super::metrics::Counters;
 use super::notifications::NotificationCommand;
 use super::notified::Notified;
 use super::ticket::Tickets;
@@ -172,6 +173,7 @@ pub(super) struct Shared {
     failure: Mutex<Option<Error>>,
     pub(super) notified: Notified,
     pub(super) tickets: Tickets,
+    pub(super) counters: Counters,
 }
 
 impl std::fmt::Debug for Shared {
@@ -206,6 +208,7 @@ impl Shared {
             failure: Mutex::new(None),
             notified: Notified::default(),
             tickets: Tickets::new(secret),
+            counters: Counters::default(),
         }
     }
 
@@ -469,6 +472,18 @@ impl Shared {
     /// Whether it was known.
     pub(super) fn forget_link(&self, id: LinkId) -> bool {
         self.links.lock().remove(&id).is_some()
+    }
+
+    /// How many links are open: in basic and in acknowledged mode.
+    pub(super) fn count_links(&self) -> (u64, u64) {
+        let links = self.links.lock();
+        let acknowledged = links.values().filter(|link| link.acknowledged).count();
+        ((links.len() - acknowledged) as u64, acknowledged as u64)
+    }
+
+    /// Handed over on links and not committed yet.
+    pub(super) fn bytes_under_way(&self) -> usize {
+        self.under_way.load(Ordering::Acquire)
     }
 
     /// Reads through a reader of the pool.

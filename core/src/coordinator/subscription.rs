@@ -7,6 +7,7 @@
 //! what is live.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,8 @@ pub struct Subscription {
     until: Option<Arc<str>>,
     /// Everything up to this id was looked at.
     cursor: u64,
+    /// The same for whoever measures how far it is behind; `None`: it is not read any more.
+    shown_cursor: Option<Arc<AtomicU64>>,
     /// Up to this id it is the past; `connected` follows. `None`: it was given.
     replay_to: Option<u64>,
     /// The next position in the ring.
@@ -96,11 +99,13 @@ impl Subscription {
             (entry, session, live_from)
         };
         let last = session.record().last_event_id;
+        let shown_cursor = Some(entry.add_cursor(options.filter.after));
         let mut subscription = Subscription {
             shared,
             session_id,
             entry,
             cursor: options.filter.after,
+            shown_cursor,
             filter: options.filter,
             until,
             replay_to: Some(last),
@@ -118,6 +123,7 @@ impl Subscription {
             let bounds = read?.unwrap_or(LogBounds { earliest: last + 1, last });
             subscription.look_for_gap(options.epoch.as_deref(), &session.record().epoch, bounds);
         }
+        subscription.show_cursor();
         Ok(subscription)
     }
 
@@ -138,7 +144,9 @@ impl Subscription {
                 self.ended = true;
                 return Ok(Next::Ended);
             }
-            if !self.fill()? {
+            let moved = self.fill()?;
+            self.show_cursor();
+            if !moved {
                 return Ok(if self.ended { Next::Ended } else { Next::Empty });
             }
         }
@@ -161,6 +169,7 @@ impl Subscription {
     pub fn read_ahead(&mut self) -> Result<(), Error> {
         if self.is_behind() {
             self.fill_from_store()?;
+            self.show_cursor();
         }
         Ok(())
     }
@@ -186,6 +195,12 @@ impl Subscription {
         self.signal.set_waker(waker);
     }
 
+    /// Nobody will read on, although it is not dropped yet: it does not count as a subscriber
+    /// any more, nor as one that is behind.
+    pub fn retire(&mut self) {
+        self.shown_cursor = None;
+    }
+
     /// The log's epoch (R34a).
     pub fn epoch(&self) -> Arc<str> {
         self.entry.committed().record().epoch.clone()
@@ -194,6 +209,12 @@ impl Subscription {
     /// How many stored events it has not looked at yet.
     pub fn lag(&self) -> u64 {
         self.entry.committed().record().last_event_id.saturating_sub(self.cursor)
+    }
+
+    fn show_cursor(&self) {
+        if let Some(shown) = &self.shown_cursor {
+            shown.store(self.cursor, Ordering::Relaxed);
+        }
     }
 
     /// Reads one round; whether anything has moved.

@@ -7,7 +7,7 @@
 //! for less than half the stale threshold, so that one that is always late still reaps.
 
 use super::records::{Grace, NotificationKind, Status};
-use super::{Active, Credit, Effect, Failure, NewNotification, Session, Transition};
+use super::{Active, Credit, Effect, Failure, FailureCause, NewNotification, Session, Transition};
 use crate::protocol::{close, outgoing};
 use crate::settings::Millis;
 
@@ -86,13 +86,18 @@ impl Session {
             match deadline {
                 Deadline::LateEnded => self.send_ended_frames(now, out),
                 Deadline::Kill => self.escalate_now(out),
-                Deadline::NotHonoured => self.fail_for("Interrupt not honoured", now, out),
+                Deadline::NotHonoured => {
+                    let cause = FailureCause::InterruptNotHonoured;
+                    self.fail_for("Interrupt not honoured", cause, now, out);
+                }
                 Deadline::Grace => self.expire_grace(now, out),
                 Deadline::Stale => {
-                    self.fail_for("Execution timeout - no heartbeat received", now, out);
+                    let message = "Execution timeout - no heartbeat received";
+                    self.fail_for(message, FailureCause::Stale, now, out);
                 }
                 Deadline::Pending => {
-                    self.fail_for("Execution timeout - wrapper never connected", now, out);
+                    let message = "Execution timeout - wrapper never connected";
+                    self.fail_for(message, FailureCause::NeverConnected, now, out);
                 }
                 Deadline::Idle => self.tell_idle(out),
                 Deadline::Expired => {
@@ -103,8 +108,9 @@ impl Session {
         }
     }
 
-    fn fail_for(&mut self, message: &str, now: Millis, out: &mut Transition) {
-        self.end_failed(Failure { message: message.into(), ..Failure::default() }, None, now, out);
+    fn fail_for(&mut self, message: &str, cause: FailureCause, now: Millis, out: &mut Transition) {
+        let failure = Failure { message: message.into(), cause, ..Failure::default() };
+        self.end_failed(failure, None, now, out);
     }
 
     fn escalate_now(&mut self, out: &mut Transition) {
@@ -137,7 +143,7 @@ impl Session {
     /// closed, subscribers end.
     pub(super) fn delete(&mut self, now: Millis, out: &mut Transition) {
         if self.active.is_some() {
-            self.fail_for("Session deleted", now, out);
+            self.fail_for("Session deleted", FailureCause::Deleted, now, out);
         }
         for side in self.side_links.drain(..) {
             let reason = close::DONE_REASON.into();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, json};
 
 use super::records::Grace;
-use super::{Failure, LinkId, NewEvent, Session, Transition};
+use super::{Count, Effect, Failure, FailureCause, LinkId, NewEvent, Session, Transition};
 use crate::settings::Millis;
 
 impl Session {
@@ -43,6 +43,7 @@ impl Session {
         let Some(active) = &mut self.active else { return };
         let Some(grace) = active.record.grace.take() else { return };
         active.record.reconnects += 1;
+        out.effects.push(Effect::Count(Count::Reconnected));
         let execution_id = active.record.id.clone();
         let data = json!({"disconnectedMs": (now - grace.started_at).max(0)});
         self.append(&execution_id, NewEvent::made("wrapper_reconnected", &data), now, out);
@@ -64,6 +65,7 @@ impl Session {
             message: MESSAGE.into(),
             event_type: Some("wrapper_disconnected".into()),
             payload,
+            cause: FailureCause::Disconnected,
             ..Failure::default()
         };
         self.end_failed(failure, None, now, out);

@@ -46,7 +46,8 @@ impl Session {
         now: Millis,
         out: &mut Transition,
     ) {
-        let Failure { message, event_type, mut payload, suppress_notification, .. } = failure;
+        let Failure { message, event_type, mut payload, suppress_notification, cause, .. } =
+            failure;
         payload.insert("error".into(), json!(*message));
         payload.insert("fatal".into(), json!(true));
         let event_type = event_type.unwrap_or_else(|| "error".into());
@@ -58,6 +59,7 @@ impl Session {
                 branch: None,
                 event: NewEvent::made(event_type, &Value::Object(payload)),
                 own: false,
+                cause: Some(cause),
                 notify: !suppress_notification,
             },
             now,

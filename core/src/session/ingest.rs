@@ -13,8 +13,8 @@ use serde_json::json;
 use super::lifecycle::Ending;
 use super::records::{EventRecord, ExecutionRecord, FORMER_PRODUCERS, Producer, Status};
 use super::{
-    AcknowledgedLink, Active, Effect, LinkId, LinkMode, LinkState, NewEvent, Proof, Session,
-    Transition, kill_frame, unknown_execution,
+    AcknowledgedLink, Active, Effect, FailureCause, LinkId, LinkMode, LinkState, NewEvent, Proof,
+    Session, Transition, kill_frame, unknown_execution,
 };
 use crate::Error;
 use crate::protocol::kilo::{self, SessionCreated};
@@ -322,7 +322,8 @@ impl Session {
 /// The wrapper's own terminal event as an ending (R29).
 fn own_ending(lifecycle: Lifecycle, event: NewEvent) -> Ending {
     let (status, error, branch) = outcome(lifecycle);
-    Ending { status, error, completed_at: None, branch, event, own: true, notify: true }
+    let cause = (status == Status::Failed).then_some(FailureCause::Wrapper);
+    Ending { status, error, completed_at: None, branch, event, own: true, cause, notify: true }
 }
 
 /// Status, error and branch that a terminal event tells.

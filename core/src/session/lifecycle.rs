@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::records::{ExecutionRecord, NotificationKind, Status};
 use super::{
-    Active, Effect, Failure, LinkState, NewEvent, NewNotification, Session, SideKind, SideLink,
-    Transition, unknown_execution,
+    Active, Count, Effect, Failure, FailureCause, LinkState, NewEvent, NewNotification, Session,
+    SideKind, SideLink, Transition, unknown_execution,
 };
 use crate::Error;
 use crate::protocol::{close, outgoing};
@@ -50,6 +50,8 @@ pub(super) struct Ending {
     pub event: NewEvent,
     /// It is the wrapper's own terminal event (R10a).
     pub own: bool,
+    /// Why it failed, where it did.
+    pub cause: Option<FailureCause>,
     pub notify: bool,
 }
 
@@ -132,6 +134,7 @@ impl Session {
                     branch: None,
                     event: NewEvent::made("complete", &json!({})),
                     own: false,
+                    cause: None,
                     notify: true,
                 },
                 now,
@@ -147,6 +150,7 @@ impl Session {
                         completed_at,
                         branch: None,
                         own: false,
+                        cause: None,
                         notify: true,
                     },
                     now,
@@ -189,6 +193,7 @@ impl Session {
         if let Some(link) = link {
             self.close_ended(link, &record, out);
         }
+        out.effects.push(Effect::Count(Count::Ended(record.status, ending.cause)));
         out.changes.session = true;
         out.changes.executions.push(record);
     }

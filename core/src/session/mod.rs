@@ -19,6 +19,7 @@
 //! (the one failure path), `interrupt`, `ingest` (attach, frames, numbers), `late` (what comes
 //! after the end), `disconnect`, `deadlines`, `lease`.
 
+mod count;
 mod deadlines;
 mod disconnect;
 mod failure;
@@ -39,6 +40,7 @@ use crate::settings::Millis;
 use crate::store::StoredSession;
 use crate::{Error, Settings};
 
+pub use count::{Count, FailureCause};
 pub use deadlines::Deadline;
 pub use lifecycle::{TRANSITIONS, may_become};
 
@@ -163,6 +165,8 @@ pub struct Failure {
     /// Only while no wrapper has attached: a launch that failed (R10). Otherwise nothing happens,
     /// and the reply is `false`.
     pub only_pending: bool,
+    /// For whoever keeps count.
+    pub cause: FailureCause,
 }
 
 /// Everything that can happen to a session.
@@ -352,6 +356,8 @@ pub enum Effect {
     Broadcast(EventRecord),
     /// Subscribers end with a `deleted` record (R19a).
     Deleted,
+    /// For whoever keeps count.
+    Count(Count),
     /// For the log.
     Warn(String),
 }

@@ -145,6 +145,13 @@ class Coordinator:
         """Raises ``Unauthorized`` for a ticket that is wrong, expired, or another session's."""
         self.sync.verify_ticket(session_id, ticket)
 
+    def metrics(self) -> str:
+        """What was done since it was opened and what it holds now, as Prometheus reads it.
+
+        Reads memory only, so it waits for nothing.
+        """
+        return self.sync.metrics()
+
     async def close(self) -> None:
         """Closes in order, also when the wait for it is cancelled. Twice is fine."""
         if self._sync is not None:

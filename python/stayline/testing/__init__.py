@@ -8,6 +8,10 @@ through any program that speaks one JSON object a line (`docs/drivers.md`). The 
     driver = open_driver("python")
     for scenario in load("cases.json"):
         print(run(scenario, driver).line)
+
+For tests of a host there is `WrapperPair`, a wrapper and a coordinator on virtual time with a
+network between them that can be made to fail; as a pytest fixture, with others, it comes with
+``-p stayline.testing.pytest_plugin`` (`docs/testing.md`). Nothing else here needs pytest.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 from .drivers import Driver, DriverError, OperationError, ProcessDriver, open_driver
 from .format import FormatError, Scenario, Step, load, parse, scenario_files
 from .interpreter import Result, run
+from .pair import WrapperPair
 
 __all__ = [
     "Driver",
@@ -25,6 +30,7 @@ __all__ = [
     "Result",
     "Scenario",
     "Step",
+    "WrapperPair",
     "load",
     "open_driver",
     "parse",

@@ -1,7 +1,11 @@
-"""Scenario files as pytest tests, one test a scenario.
+"""The pytest plugin: fixtures for tests of hosts, and scenario files as tests.
 
-The ini setting `stayline_scenarios` says which files are meant, as patterns that are matched from
-the right; without it nothing is collected::
+It is asked for, by ``-p stayline.testing.pytest_plugin`` on the command line or in `addopts`, or by
+``pytest_plugins`` in the topmost `conftest.py`; asking twice is fine. The fixtures are those of
+`stayline.testing.fixtures`; `docs/testing.md` shows them at work.
+
+Scenario files become one test a scenario. The ini setting `stayline_scenarios` says which files are
+meant, as patterns that are matched from the right; without it nothing is collected::
 
     [tool.pytest.ini_options]
     stayline_scenarios = ["scenarios/*.json"]
@@ -18,10 +22,19 @@ from typing import Any
 import pytest
 
 from .drivers import Driver, open_driver
+from .fixtures import clock, coordinator, stayline_location, stayline_settings, wrapper_pair
 from .format import FormatError, Scenario, load
 from .interpreter import run
 
-__all__ = ["ScenarioFile", "ScenarioItem"]
+__all__ = [
+    "ScenarioFile",
+    "ScenarioItem",
+    "clock",
+    "coordinator",
+    "stayline_location",
+    "stayline_settings",
+    "wrapper_pair",
+]
 
 _DRIVER: pytest.StashKey[Driver] = pytest.StashKey()
 

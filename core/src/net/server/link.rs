@@ -66,12 +66,14 @@ impl Pace {
 pub(super) async fn run(socket: WebSocket, link: Link, pace: Pace, mut watch: Watch) {
     let mut pump = Pump::new(socket, link, pace);
     let mut server_closes = false;
-    pump.take_outputs();
+    pump.take_outputs(OUTPUTS_AHEAD);
     let (code, reason) = loop {
         let happening = tokio::select! {
             biased;
             () = watch.reached(Phase::Closing), if !server_closes => {
                 server_closes = true;
+                // An ending that is out already is not lost to the restart (R31).
+                pump.take_outputs(usize::MAX);
                 pump.say_goodbye(close::RESTART, close::RESTART_REASON);
                 continue;
             }
@@ -220,7 +222,7 @@ impl Pump {
             Happening::Broken(error) => return Some((close::DROPPED, error)),
         }
         self.hand_over();
-        self.take_outputs();
+        self.take_outputs(OUTPUTS_AHEAD);
         if self.close_by.is_none() && self.link.is_finished() {
             return Some((close::DROPPED, "the coordinator is gone".into()));
         }
@@ -250,10 +252,11 @@ impl Pump {
         }
     }
 
-    fn take_outputs(&mut self) {
+    /// Takes outputs until so many wait for the socket.
+    fn take_outputs(&mut self, ahead: usize) {
         self.outputs_left = false;
         loop {
-            if self.outgoing.len() >= OUTPUTS_AHEAD {
+            if self.outgoing.len() >= ahead {
                 self.outputs_left = true;
                 return;
             }

@@ -6,6 +6,7 @@
 //! - `/ingest`: wrappers. The handshake with its refusals is in `ingest`, the link in `link`.
 //! - `/stream`, `/events`: subscribers, by WebSocket (`stream`) or server-sent events (`events`).
 //!   `{base}/stream?cloudAgentSessionId=…` is the same stream.
+//! - `{base}/metrics`: what is counted, for Prometheus, in `metrics`.
 //! - everything else: REST, in `rest` and `docs/rest.md`.
 //!
 //! Who may do what is decided in `access`: a key for REST and for issuing tickets, tickets for
@@ -22,6 +23,7 @@ mod ingest;
 mod lifetime;
 mod link;
 mod listener;
+mod metrics;
 mod parameters;
 mod pull;
 mod reply;
@@ -153,6 +155,8 @@ impl Server {
     /// sent, and waits for that, at most a few seconds. The coordinator goes on. Closing again
     /// does nothing.
     pub fn close(&self) {
+        // Who has seen a run end may close at once: its wrapper is to be told all the same.
+        self.shared.coordinator.settle();
         let first = self.shared.lifetime.close();
         if first {
             tell_url(&self.shared.coordinator, None);
@@ -250,6 +254,7 @@ fn routes(base_path: &str, shared: &Arc<Shared>) -> Router {
         .route(&at(&format!("{execution}/fail")), post(rest::fail))
         .route(&at(&format!("{execution}/interrupt")), post(rest::interrupt))
         .route(&at("/health"), get(rest::health))
+        .route(&at("/metrics"), get(metrics::metrics))
         .fallback(rest::unknown)
         .method_not_allowed_fallback(rest::not_allowed)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(shared), access::guard))
