@@ -617,9 +617,8 @@ class Coordinator:
         """
     def metrics(self) -> str:
         """What was done since it was opened and what it holds now, as the text that Prometheus
-        reads (format 0.0.4; the names are in `docs/rest.md`): what the built-in server answers at
-        `/metrics`, for hosts with a server of their own. Reads memory only, so it waits for
-        nothing. Raises `Closed`.
+        reads (format 0.0.4): what the built-in server answers at `/metrics`, for hosts with a
+        server of their own. Reads memory only. Raises `Closed`.
         """
     def close(self) -> None:
         """Closes in order: what was handed over is committed, links get close 1012, waiters get
