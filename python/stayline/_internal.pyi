@@ -863,11 +863,9 @@ class Session:
         `NotFound`; when waiting, `Closed` once the coordinator is closed.
         """
     def timeline(self, *, executions: Sequence[str] | None = None, limit: int = 10) -> Timeline:
-        """A picture of the newest `limit` runs, or of the `executions` named, oldest first.
-
-        Notebooks show it; `save("run.html")` and `save("run.svg")` write it. It holds what was
-        stored at that moment; runs that have not ended are drawn up to now. Raises `NotFound`
-        for an unknown session or execution (R19a), `InvalidArgument` for a limit below 1.
+        """A picture of the newest `limit` runs, or of the `executions` named, oldest first: a
+        `stayline.timeline.Timeline`, which notebooks show and which saves itself as a page or
+        SVG. Raises `NotFound` for a session or execution that is not known (R19a).
         """
     def __eq__(self, value: object, /) -> bool: ...
     def __ne__(self, value: object, /) -> bool: ...
