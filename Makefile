@@ -157,8 +157,9 @@ proof: $(EXTENSION) $(RUST_DRIVER) ## What takes longer: mutations, long seeds (
 # --- upkeep -------------------------------------------------------------------------------------------
 
 .PHONY: docs
-docs: $(STAMPS)/venv ## Write docs/settings.md and docs/errors.md from the tables.
+docs: $(EXTENSION) ## Write docs/settings.md and docs/errors.md from the tables, and the docstrings of the stub.
 	$(CARGO) test --workspace --test documentation || $(CARGO) test --workspace --test documentation
+	$(BIN)/python tests/python/stub_docs.py
 
 .PHONY: format
 format: $(STAMPS)/venv ## Format the Rust and Python code.

@@ -1,7 +1,7 @@
 """Copies the docstrings of the extension into its stub, where editors look for them.
 
-The text is written once, in the Rust sources; `python tests/python/stub_docs.py` brings the stub
-up to date, and a test fails when it is not.
+The text is written once, in the Rust sources; `make docs` brings the stub up to date,
+and a test fails when it is not.
 """
 
 from __future__ import annotations
