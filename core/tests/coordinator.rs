@@ -378,3 +378,17 @@ fn a_failed_launch_fails_nothing_once_a_wrapper_has_attached() {
     assert_eq!(host.session.fail("f", failed_launch()), Ok(true));
     assert_eq!(host.status("f"), "failed");
 }
+
+#[test]
+fn volatile_events_keep_their_place_among_the_stored_ones() {
+    let host = host();
+    host.start("e");
+    let link = host.attach("e", None);
+    let mut reader = host.session.subscribe(SubscribeOptions::default()).unwrap();
+    drain(&mut reader);
+    let heartbeat = r#"{"streamEventType":"heartbeat"}"#.to_owned();
+    let complete = r#"{"streamEventType":"complete","data":{"exitCode":0}}"#.to_owned();
+    link.receive_many(&[heartbeat.clone(), event(1, "a"), heartbeat, complete]).unwrap();
+    let types: Vec<_> = drain(&mut reader).into_iter().map(|(_, event_type)| event_type).collect();
+    assert_eq!(types, ["heartbeat", "output", "heartbeat", "complete"]);
+}

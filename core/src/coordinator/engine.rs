@@ -374,7 +374,8 @@ impl Engine {
 
     /// The commit is kept: now it may be seen.
     fn install(&mut self, shared: &Shared, working: Working, now: Millis) {
-        let Working { session_id, session, deleted, events, effects, answers, .. } = working;
+        let Working { session_id, session, deleted, events, effects, broadcasts, answers, .. } =
+            working;
         let stored = events.len();
         let entry = shared.entry(&session_id);
         if deleted && let Some(entry) = &entry {
@@ -386,14 +387,22 @@ impl Engine {
         self.set_deadline(&session_id, session.as_ref());
         if let Some(session) = session {
             let is_live = session.is_live();
-            let broadcasts = effects.iter().filter_map(|effect| match effect {
-                Effect::Broadcast(event) => Some(event),
+            let volatile = effects.iter().filter_map(|effect| match effect {
+                Effect::Broadcast(event) => Some(event.clone()),
                 _ => None,
             });
+            let mut volatile = broadcasts.into_iter().zip(volatile).peekable();
             match entry {
                 Some(entry) => {
                     entry.show(session, |ring| {
-                        for event in events.into_iter().chain(broadcasts.cloned()) {
+                        for (at, event) in events.into_iter().enumerate() {
+                            while let Some((_, event)) = volatile.next_if(|(place, _)| *place <= at)
+                            {
+                                ring.push(Record::event(&session_id, event));
+                            }
+                            ring.push(Record::event(&session_id, event));
+                        }
+                        for (_, event) in volatile {
                             ring.push(Record::event(&session_id, event));
                         }
                     });

@@ -29,6 +29,8 @@ pub(super) struct Working {
     pub(super) events: Vec<EventRecord>,
     notifications: Vec<NewNotification>,
     pub(super) effects: Vec<Effect>,
+    /// For each broadcast among the effects, how many events come before it.
+    pub(super) broadcasts: Vec<usize>,
     pub(super) answers: Vec<(Request, Result<Option<Reply>, Error>)>,
     /// Where in the batch this session's part is.
     part: Option<usize>,
@@ -50,6 +52,7 @@ impl Working {
             events: Vec::new(),
             notifications: Vec::new(),
             effects: Vec::new(),
+            broadcasts: Vec::new(),
             answers: Vec::new(),
             part: None,
         }
@@ -134,6 +137,9 @@ impl Working {
             *last_seq = seq;
             return;
         }
+        if matches!(effect, Effect::Broadcast(_)) {
+            self.broadcasts.push(self.events.len());
+        }
         self.effects.push(effect);
     }
 
@@ -147,6 +153,7 @@ impl Working {
         self.fetched.clear();
         self.executions.clear();
         self.events.clear();
+        self.broadcasts.fill(0);
     }
 
     pub(super) fn took(&mut self, request: Request, result: Result<Option<Reply>, Error>) {
