@@ -16,7 +16,9 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::os::fd::{AsRawFd, RawFd};
+#[cfg(any(feature = "sqlite", feature = "server"))]
+use std::os::fd::AsRawFd;
+use std::os::fd::RawFd;
 
 use crate::lock::{Mutex, MutexGuard};
 
@@ -54,11 +56,13 @@ pub fn after_in_child() -> Vec<RawFd> {
 ///
 /// It must end before its descriptor does: put it in front of it in the struct that has both.
 #[derive(Debug)]
+#[cfg(any(feature = "sqlite", feature = "server"))]
 pub(crate) struct Inherited {
     descriptor: RawFd,
     process: u32,
 }
 
+#[cfg(any(feature = "sqlite", feature = "server"))]
 impl Inherited {
     /// For an open descriptor.
     pub(crate) fn new(descriptor: &impl AsRawFd) -> Inherited {
@@ -68,6 +72,7 @@ impl Inherited {
     }
 }
 
+#[cfg(any(feature = "sqlite", feature = "server"))]
 impl Drop for Inherited {
     fn drop(&mut self) {
         // One of the parent's that is dropped in a child after all: the number may be another

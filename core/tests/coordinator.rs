@@ -392,3 +392,26 @@ fn volatile_events_keep_their_place_among_the_stored_ones() {
     let types: Vec<_> = drain(&mut reader).into_iter().map(|(_, event_type)| event_type).collect();
     assert_eq!(types, ["heartbeat", "output", "heartbeat", "complete"]);
 }
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn beside_its_owner_a_reader_judges_health_by_what_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let location = format!("sqlite:{}", folder.path().join("runs.db").display());
+    let owner = Coordinator::open(&location, Options::default()).unwrap();
+    let session = owner.session("s").unwrap();
+    let options = StartOptions { execution_id: Some("e".into()), ..StartOptions::default() };
+    session.start(options).unwrap();
+    let reader = Coordinator::open_read_only(&location, stayline::Settings::default()).unwrap();
+    let health = || reader.session("s").unwrap().health("e").unwrap().map(|health| health.as_str());
+    assert_eq!(health(), None, "pending");
+    let attach = AttachOptions {
+        execution_id: "e".into(),
+        credential: Credential::Trusted,
+        acknowledged: false,
+        producer: None,
+        attempt: None,
+    };
+    let _link = session.attach(attach).unwrap();
+    assert_eq!(health(), Some("healthy"));
+}

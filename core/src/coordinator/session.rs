@@ -412,10 +412,17 @@ impl Session {
     }
 
     fn stored_view(&self, record: ExecutionRecord) -> ExecutionView {
+        let now = self.shared.time.now();
         let live = self.shared.entry(&self.id).map(|entry| entry.committed());
-        let health = live
-            .filter(|session| session.active().is_some_and(|active| active.id == record.id))
-            .and_then(|session| session.health(self.shared.time.now()));
+        let live = live.filter(|s| s.active().is_some_and(|active| active.id == record.id));
+        let health = match live {
+            Some(session) => session.health(now),
+            // Beside the owner only the stored sign of life is known, which is debounced (R14).
+            None => record
+                .last_heartbeat_at
+                .filter(|_| record.status == Status::Running)
+                .map(|at| Health::of_age(now - at, &self.shared.settings)),
+        };
         ExecutionView { session_id: self.id.clone(), record, health }
     }
 

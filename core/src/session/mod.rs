@@ -268,6 +268,17 @@ pub enum Health {
 }
 
 impl Health {
+    /// What the age of the last sign of life means, in ms (R6).
+    pub fn of_age(age: Millis, settings: &Settings) -> Health {
+        if age < settings.healthy_within_ms {
+            Health::Healthy
+        } else if age <= settings.stale_after_ms {
+            Health::Unknown
+        } else {
+            Health::Stale
+        }
+    }
+
     /// The name in every language.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -512,14 +523,7 @@ impl Session {
     /// The health of the active execution while it runs (R6).
     pub fn health(&self, now: Millis) -> Option<Health> {
         let active = self.active.as_ref().filter(|a| a.record.status == Status::Running)?;
-        let age = now - active.alive_at;
-        Some(if age < self.settings.healthy_within_ms {
-            Health::Healthy
-        } else if age <= self.settings.stale_after_ms {
-            Health::Unknown
-        } else {
-            Health::Stale
-        })
+        Some(Health::of_age(now - active.alive_at, &self.settings))
     }
 
     fn frame_limits(&self) -> FrameLimits {
