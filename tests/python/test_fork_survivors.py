@@ -33,10 +33,14 @@ PARENT = """
         )
         wrapper.wait_connected(20)
         if sys.argv[1] == "fork":
+            ready, is_ready = os.pipe()
             child = os.fork()
             if child == 0:
+                # Behind the fork's hooks: what the child lets go of is gone.
+                os.write(is_ready, b"x")
                 time.sleep(600)
                 os._exit(0)
+            os.read(ready, 1)
         else:
             context = multiprocessing.get_context(sys.argv[1])
             worker = context.Process(target=time.sleep, args=(600,))
@@ -108,10 +112,14 @@ def test_a_peer_notices_that_the_server_was_killed(tmp_path: Path) -> None:
             server = stayline.Coordinator("memory:").serve()
             print(server.address, flush=True)
             sys.stdin.readline()
+            ready, is_ready = os.pipe()
             child = os.fork()
             if child == 0:
+                # Behind the fork's hooks: what the child lets go of is gone.
+                os.write(is_ready, b"x")
                 time.sleep(600)
                 os._exit(0)
+            os.read(ready, 1)
             print(child, flush=True)
             time.sleep(600)
             """
