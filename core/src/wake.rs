@@ -1,7 +1,7 @@
 //! Wake-ups from the core to whoever waits: a callback, or a file descriptor for event loops.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -62,9 +62,80 @@ impl AsFd for EventFd {
     }
 }
 
+/// What a binding gives to event loops for one object: a descriptor that is made when somebody
+/// first asks for it, and is readable from a wake-up until a look finds nothing.
+#[derive(Debug, Default)]
+pub struct Readable {
+    descriptor: OnceLock<Arc<EventFd>>,
+}
+
+impl Readable {
+    /// The descriptor; it lives as long as this. Readable at first: there may be something
+    /// already. [`Error::LimitExceeded`] when the process has none left.
+    pub fn fileno(&self) -> Result<RawFd, Error> {
+        if self.descriptor.get().is_none() {
+            let descriptor = EventFd::new()?;
+            descriptor.wake();
+            // Another thread may have been faster; then its descriptor stays.
+            let _ = self.descriptor.set(descriptor);
+        }
+        Ok(self.descriptor.get().map_or(-1, |descriptor| descriptor.as_fd().as_raw_fd()))
+    }
+
+    /// Looks once, without waiting. When there is nothing the descriptor is made unreadable; when
+    /// the look fails it stays as it is.
+    pub fn take<T, E>(
+        &self,
+        mut look: impl FnMut() -> Result<Option<T>, E>,
+    ) -> Result<Option<T>, E> {
+        if let Some(taken) = look()? {
+            return Ok(Some(taken));
+        }
+        let Some(descriptor) = self.descriptor.get() else { return Ok(None) };
+        descriptor.clear();
+        // What came between the look and the clearing must not be lost, and there may be more.
+        let taken = look();
+        if !matches!(taken, Ok(None)) {
+            descriptor.wake();
+        }
+        taken
+    }
+}
+
+impl Wake for Readable {
+    fn wake(&self) {
+        if let Some(descriptor) = self.descriptor.get() {
+            descriptor.wake();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn readable_until_a_look_finds_nothing_and_for_ever_once_looks_fail() {
+        let readable = Readable::default();
+        let is_readable = |readable: &Readable| {
+            readable.fileno().unwrap();
+            readable.descriptor.get().unwrap().wait(Some(Duration::ZERO))
+        };
+        assert!(is_readable(&readable));
+        assert_eq!(readable.take(|| Ok::<_, ()>(Some(1))), Ok(Some(1)));
+        assert!(is_readable(&readable), "there may be more");
+        assert_eq!(readable.take(|| Ok::<Option<u8>, ()>(None)), Ok(None));
+        assert!(!is_readable(&readable));
+        // What comes between the look and the clearing is found all the same.
+        let mut looks = 0;
+        let taken = readable.take(|| {
+            looks += 1;
+            Ok::<_, ()>((looks == 2).then_some(7))
+        });
+        assert_eq!((taken, is_readable(&readable)), (Ok(Some(7)), true));
+        assert_eq!(readable.take(|| Err::<Option<u8>, _>("closed")), Err("closed"));
+        assert!(is_readable(&readable));
+    }
 
     #[test]
     fn readable_from_wake_to_clear() {

@@ -11,13 +11,13 @@
 //! loops get one more descriptor that stays readable until a take finds nothing.
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use stayline::Error;
 use stayline::lock::Mutex;
-use stayline::wake::{EventFd, Wake};
+use stayline::wake::{EventFd, Readable, Wake};
 
 use crate::error::{Result, guarded};
 use crate::exit::Inside;
@@ -27,14 +27,12 @@ use crate::process::Owned;
 #[derive(Default)]
 pub struct Bell {
     waiting: Mutex<Vec<Arc<EventFd>>>,
-    descriptor: OnceLock<Arc<EventFd>>,
+    readable: Readable,
 }
 
 impl Wake for Bell {
     fn wake(&self) {
-        if let Some(descriptor) = self.descriptor.get() {
-            descriptor.wake();
-        }
+        self.readable.wake();
         for waiting in &*self.waiting.lock() {
             waiting.wake();
         }
@@ -49,28 +47,12 @@ impl Bell {
 
     /// The descriptor for event loops. Readable at first: there may be something already.
     pub fn fileno(&self) -> Result<RawFd> {
-        if self.descriptor.get().is_none() {
-            let descriptor = EventFd::new()?;
-            descriptor.wake();
-            // Another thread may have been faster; then its descriptor stays.
-            let _ = self.descriptor.set(descriptor);
-        }
-        Ok(self.descriptor.get().map_or(-1, |descriptor| descriptor.as_fd().as_raw_fd()))
+        Ok(self.readable.fileno()?)
     }
 
     /// Looks once, without waiting. When there is nothing the descriptor is made unreadable.
-    pub fn take<T>(&self, mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
-        if let Some(taken) = attempt()? {
-            return Ok(Some(taken));
-        }
-        let Some(descriptor) = self.descriptor.get() else { return Ok(None) };
-        descriptor.clear();
-        // What came between the look and the clearing must not be lost, and there may be more.
-        let taken = attempt();
-        if !matches!(taken, Ok(None)) {
-            descriptor.wake();
-        }
-        taken
+    pub fn take<T>(&self, attempt: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+        self.readable.take(attempt)
     }
 
     /// Looks, waits until there is something, and looks again. `None`: the time is over.

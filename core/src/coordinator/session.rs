@@ -311,6 +311,14 @@ impl Session {
         Ok(self.shared.committed(&self.id)?.active.map(|active| active.id))
     }
 
+    /// The status of the active execution. `NotFound` for an unknown session.
+    pub fn active_status(&self) -> Result<Option<Status>, Error> {
+        if let Some(entry) = self.shared.entry(&self.id) {
+            return Ok(entry.committed().active().map(|active| active.status));
+        }
+        Ok(self.shared.committed(&self.id)?.active.map(|active| active.status))
+    }
+
     /// One execution. `NotFound`.
     pub fn execution(&self, id: &str) -> Result<ExecutionView, Error> {
         if let Some(entry) = self.shared.entry(&self.id) {

@@ -1,0 +1,36 @@
+//! What every object of one coordinator shares, so that any of them keeps it alive.
+
+use std::sync::Arc;
+
+use stayline::coordinator::Coordinator;
+use stayline::store::faults::Faults;
+
+use crate::bell::Bell;
+use crate::server::Running;
+use stayline::lock::Mutex;
+
+/// A coordinator with what this library needs to know about it.
+pub(crate) struct Home {
+    /// The core's handle.
+    pub(crate) coordinator: Coordinator,
+    /// What it was opened with.
+    pub(crate) location: String,
+    /// Fails commits on request, in tests; `None` for one that only reads.
+    pub(crate) faults: Option<Faults>,
+    /// Rung when there may be a notification.
+    pub(crate) notified: Arc<Bell>,
+    /// Its servers, for closing.
+    pub(crate) servers: Mutex<Vec<std::sync::Weak<Running>>>,
+}
+
+impl Home {
+    /// Closes the servers, then the coordinator. Idempotent.
+    pub(crate) fn close(&self) {
+        let servers = std::mem::take(&mut *self.servers.lock());
+        for server in servers.iter().filter_map(std::sync::Weak::upgrade) {
+            server.close();
+        }
+        self.coordinator.close();
+        stayline::wake::Wake::wake(&*self.notified);
+    }
+}

@@ -1,0 +1,194 @@
+//! The core's log records on their way to the host's callback. It is the one thing that is per
+//! process.
+//!
+//! The core tells what it does through `tracing`, from any of its threads and from within calls.
+//! The callback runs right there; what it calls in turn logs nothing, so it cannot call itself.
+
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::{Arc, Once};
+
+use stayline::Error;
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+use crate::boundary;
+use crate::callback::{Callback, Slot};
+use crate::error::{OutError, stayline_status};
+use crate::text::stayline_view;
+
+/// How important a log record is.
+#[repr(i32)]
+pub enum stayline_log_level {
+    /// Something is broken.
+    Error = 1,
+    /// Something is odd, and was dealt with.
+    Warn = 2,
+    /// What a person who runs it wants to know.
+    Info = 3,
+    /// What a person who looks for a fault wants to know.
+    Debug = 4,
+}
+
+type Call = extern "C" fn(user_data: *mut c_void, level: i32, message: stayline_view);
+
+/// Where log records go.
+///
+/// `call` runs on whatever thread has something to say, several at a time, also on threads of the
+/// host's in the middle of a call; it must return soon and must not throw. It may call into this
+/// library, except `stayline_log_set`; what those calls would log is not told. `drop` runs once,
+/// after every `call` has returned, and no call begins after it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct stayline_log_callback {
+    /// Gets a `stayline_log_level` and one line, which lives during the call. NULL: no records.
+    pub call: Option<extern "C" fn(user_data: *mut c_void, level: i32, message: stayline_view)>,
+    /// Frees `user_data`; NULL: nothing to free.
+    pub drop: Option<extern "C" fn(user_data: *mut c_void)>,
+    /// Passed to both.
+    pub user_data: *mut c_void,
+}
+
+static SLOT: Slot<Call> = Slot::new(None);
+static LEVEL: AtomicI32 = AtomicI32::new(0);
+
+thread_local! {
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Sets where the log records of this process go, instead of where they went before; the callback
+/// there was is dropped before this returns.
+///
+/// - `callback`: taken over in any case. With a NULL `call` nothing is told any more.
+/// - `level`: the least important `stayline_log_level` that is told.
+///
+/// Returns `OK`; `INVALID_ARGUMENT` for an unknown level, from inside a log callback, and when
+/// another part of the process that uses the same copy of this library collects its records
+/// already. Threads: any.
+#[unsafe(no_mangle)]
+pub extern "C" fn stayline_log_set(
+    callback: stayline_log_callback,
+    level: i32,
+    out_error: OutError<'_>,
+) -> stayline_status {
+    let stayline_log_callback { call, drop, user_data } = callback;
+    let callback = match (call, drop) {
+        (None, None) => None,
+        (None, Some(drop)) => {
+            drop(user_data);
+            None
+        }
+        (call, drop) => Callback::new(call, drop, user_data, "callback").ok(),
+    };
+    boundary::run(out_error, || {
+        if INSIDE.get() {
+            return Err(Error::invalid("stayline_log_set was called from a log callback").into());
+        }
+        if callback.is_some() && !(1..=4).contains(&level) {
+            return Err(Error::invalid(format!("there is no log level {level}")).into());
+        }
+        collect()?;
+        // Waits for the calls that are under way: they read the slot while they call.
+        let old = std::mem::replace(&mut *SLOT.write(), callback.map(Arc::new));
+        LEVEL.store(if SLOT.read().is_some() { level } else { 0 }, Ordering::Relaxed);
+        tracing::callsite::rebuild_interest_cache();
+        std::mem::drop(old);
+        Ok(())
+    })
+}
+
+/// Makes this the process's collector, once.
+fn collect() -> Result<(), Error> {
+    static BEGIN: Once = Once::new();
+    static COLLECTS: AtomicI32 = AtomicI32::new(0);
+    BEGIN.call_once(|| {
+        let set = tracing::subscriber::set_global_default(Collector);
+        COLLECTS.store(i32::from(set.is_ok()), Ordering::Relaxed);
+    });
+    match COLLECTS.load(Ordering::Relaxed) {
+        1 => Ok(()),
+        _ => Err(Error::invalid("somebody else collects the log records of this process")),
+    }
+}
+
+/// In a forked child: the host's callback goes on there, like the rest of its code.
+pub(crate) fn after_fork() {
+    INSIDE.set(false);
+}
+
+/// Hands the core's records to the callback.
+struct Collector;
+
+impl Subscriber for Collector {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event()
+            && metadata.target().starts_with("stayline")
+            && self.max_level_hint().is_some_and(|most| *metadata.level() <= most)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(match LEVEL.load(Ordering::Relaxed) {
+            1 => LevelFilter::ERROR,
+            2 => LevelFilter::WARN,
+            3 => LevelFilter::INFO,
+            4 => LevelFilter::DEBUG,
+            _ => LevelFilter::OFF,
+        })
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        if INSIDE.replace(true) {
+            return;
+        }
+        let mut text = Text::default();
+        event.record(&mut text);
+        let level = match *event.metadata().level() {
+            Level::ERROR => stayline_log_level::Error,
+            Level::WARN => stayline_log_level::Warn,
+            Level::INFO => stayline_log_level::Info,
+            Level::DEBUG | Level::TRACE => stayline_log_level::Debug,
+        } as i32;
+        let message = text.message + &text.fields;
+        // Held during the call, so that `stayline_log_set` returns after it.
+        if let Some(callback) = &*SLOT.read() {
+            callback.with(|call, user_data| call(user_data, level, stayline_view::of(&message)));
+        }
+        INSIDE.set(false);
+    }
+
+    // Spans are not used; what is asked of a subscriber about them is answered all the same.
+    fn new_span(&self, _span: &Attributes<'_>) -> Id {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Id::from_u64(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn record(&self, _span: &Id, _values: &Record<'_>) {}
+
+    fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
+
+    fn enter(&self, _span: &Id) {}
+
+    fn exit(&self, _span: &Id) {}
+}
+
+/// A record as one line: the message, then `name=value` for each field.
+#[derive(Default)]
+struct Text {
+    message: String,
+    fields: String,
+}
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        // Writing into a String cannot fail.
+        let _ = if field.name() == "message" {
+            write!(self.message, "{value:?}")
+        } else {
+            write!(self.fields, " {}={value:?}", field.name())
+        };
+    }
+}

@@ -1,0 +1,61 @@
+//! Keeps `include/stayline.h` true: writes it anew from the sources, and fails when it was not.
+
+use std::path::{Path, PathBuf};
+
+/// What stands at the top of the header.
+const HEAD: &str = include_str!("header_head.txt");
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+fn generated() -> String {
+    let mut config = cbindgen::Config::from_file(root().join("ffi/cbindgen.toml")).unwrap();
+    config.include_guard = Some("STAYLINE_H".to_owned());
+    let mut parts = env!("CARGO_PKG_VERSION").splitn(3, '.');
+    let mut part = || parts.next().expect("three parts").to_owned();
+    let version = format!(
+        "#define STAYLINE_VERSION \"{}\"\n#define STAYLINE_VERSION_MAJOR {}\n\
+         #define STAYLINE_VERSION_MINOR {}\n#define STAYLINE_VERSION_PATCH {}\n",
+        env!("CARGO_PKG_VERSION"),
+        part(),
+        part(),
+        part(),
+    );
+    let (story, includes) = HEAD.split_once("\n----\n").expect("a line of dashes");
+    config.header = Some(story.to_owned());
+    config.after_includes = Some(format!("{includes}\n{version}"));
+    let bindings = cbindgen::Builder::new()
+        .with_config(config)
+        .with_crate(env!("CARGO_MANIFEST_DIR"))
+        .generate()
+        .expect("the sources are read");
+    let mut text = Vec::new();
+    bindings.write(&mut text);
+    tidy(&String::from_utf8(text).expect("UTF-8"))
+}
+
+/// As a person would have typed it.
+fn tidy(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let line = line.trim_end().replace(" ** out", " **out");
+        match line.split_once(" -").filter(|_| line.starts_with("#define")) {
+            Some((name, number)) => format!("{name} (-{number})"),
+            None => line,
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n") + "\n"
+}
+
+#[test]
+fn the_header_is_what_the_sources_say() {
+    let path = root().join("include/stayline.h");
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    let generated = generated();
+    if committed != generated {
+        std::fs::write(&path, generated).unwrap();
+        panic!(
+            "include/stayline.h was out of date; it has been written anew: look at it, commit it"
+        );
+    }
+}
