@@ -193,7 +193,8 @@ pub(crate) fn plain<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(otherwise)
 }
 
-/// Writes an output; zeroed before the body runs, so that it is defined whatever happens.
+/// Where an output goes. Outputs are zeroed before a body runs, so that they are defined whatever
+/// happens.
 pub(crate) struct Out<'a, T>(&'a mut MaybeUninit<T>);
 
 /// The place of an output that must be given, zeroed.

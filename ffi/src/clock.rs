@@ -35,8 +35,9 @@ pub extern "C" fn stayline_clock_new(
     out_clock: Option<&mut MaybeUninit<Option<Box<stayline_clock>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_clock = required(out_clock, "out_clock");
     boundary::run(out_error, || {
-        let out_clock = required(out_clock, "out_clock")?;
+        let out_clock = out_clock?;
         out_clock.set(Some(stayline_clock::boxed(&Guard::new(), ManualClock::new(now_ms))));
         Ok(())
     })

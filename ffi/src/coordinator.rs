@@ -98,8 +98,9 @@ pub extern "C" fn stayline_coordinator_open(
     out_coordinator: Option<&mut MaybeUninit<Option<Box<stayline_coordinator>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_coordinator = required(out_coordinator, "out_coordinator");
     boundary::run(out_error, || {
-        let out_coordinator = required(out_coordinator, "out_coordinator")?;
+        let out_coordinator = out_coordinator?;
         let location = location.text("location")?;
         let options = structs::read(options)?;
         let settings = settings::copied(options.settings);
@@ -194,8 +195,9 @@ pub extern "C" fn stayline_coordinator_settings(
     out_settings: Option<&mut MaybeUninit<Option<Box<stayline_settings>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_settings = required(out_settings, "out_settings");
     boundary::on(coordinator, out_error, |home| {
-        let out_settings = required(out_settings, "out_settings")?;
+        let out_settings = out_settings?;
         out_settings.set(Some(settings::boxed(home.coordinator.settings().clone())));
         Ok(())
     })
@@ -212,8 +214,9 @@ pub extern "C" fn stayline_coordinator_next_deadline(
     out_deadline_ms: Option<&mut MaybeUninit<i64>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_deadline_ms = required(out_deadline_ms, "out_deadline_ms");
     boundary::on(coordinator, out_error, |home| {
-        let out_deadline_ms = required(out_deadline_ms, "out_deadline_ms")?;
+        let out_deadline_ms = out_deadline_ms?;
         out_deadline_ms.set(home.coordinator.next_deadline()?.unwrap_or(STAYLINE_NONE));
         Ok(())
     })
@@ -277,8 +280,9 @@ pub extern "C" fn stayline_coordinator_session(
     out_session: Option<&mut MaybeUninit<Option<Box<stayline_session>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_session = required(out_session, "out_session");
     boundary::on_guarded(coordinator, out_error, |guard, home| {
-        let out_session = required(out_session, "out_session")?;
+        let out_session = out_session?;
         let core = home.coordinator.session(session_id.text("session_id")?)?;
         out_session
             .set(Some(stayline_session::boxed(guard, Held { core, home: Arc::clone(home) })));
@@ -299,8 +303,9 @@ pub extern "C" fn stayline_coordinator_sessions(
     out_sessions: Option<&mut MaybeUninit<Option<Box<stayline_session_snapshots>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_sessions = required(out_sessions, "out_sessions");
     boundary::on_guarded(coordinator, out_error, |guard, home| {
-        let out_sessions = required(out_sessions, "out_sessions")?;
+        let out_sessions = out_sessions?;
         let found = home.coordinator.sessions(limit)?;
         out_sessions.set(Some(stayline_session_snapshots::of(guard, home, found)?));
         Ok(())
@@ -325,8 +330,9 @@ pub extern "C" fn stayline_coordinator_take_notification(
     out_notification: Option<&mut MaybeUninit<Option<Box<stayline_notification>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_notification = required(out_notification, "out_notification");
     boundary::on_guarded(coordinator, out_error, |guard, home| {
-        let out_notification = required(out_notification, "out_notification")?;
+        let out_notification = out_notification?;
         let taken = home
             .notified
             .wait(timeout_ms, || Ok(home.coordinator.take_notification(Some(Duration::ZERO))?))?;
@@ -347,8 +353,9 @@ pub extern "C" fn stayline_coordinator_notification_fd(
     out_fd: Option<&mut MaybeUninit<c_int>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_fd = required(out_fd, "out_fd");
     boundary::on(coordinator, out_error, |home| {
-        let out_fd = required(out_fd, "out_fd")?;
+        let out_fd = out_fd?;
         out_fd.set(home.notified.descriptor()?);
         Ok(())
     })
@@ -367,8 +374,9 @@ pub extern "C" fn stayline_coordinator_notifications(
     out_notifications: Option<&mut MaybeUninit<Option<Box<stayline_notifications>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_notifications = required(out_notifications, "out_notifications");
     boundary::on_guarded(coordinator, out_error, |guard, home| {
-        let out_notifications = required(out_notifications, "out_notifications")?;
+        let out_notifications = out_notifications?;
         let found = home.coordinator.notifications(parked_only)?;
         out_notifications.set(Some(stayline_notifications::of(guard, home, found)));
         Ok(())
@@ -398,8 +406,9 @@ pub extern "C" fn stayline_coordinator_serve(
 ) -> stayline_status {
     // Read first, so that the callback is dropped whatever is wrong with the rest.
     let options = server::options(options);
+    let out_server = required(out_server, "out_server");
     boundary::on_guarded(coordinator, out_error, |guard, home| {
-        let out_server = required(out_server, "out_server")?;
+        let out_server = out_server?;
         let server = server::serve(home, address.text("address")?, options?)?;
         out_server.set(Some(stayline_server::boxed(guard, server)));
         Ok(())
@@ -420,8 +429,9 @@ pub extern "C" fn stayline_coordinator_issue_ticket(
     out_ticket: Option<&mut MaybeUninit<stayline_buffer>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_ticket = required(out_ticket, "out_ticket");
     boundary::on(coordinator, out_error, |home| {
-        let out_ticket = required(out_ticket, "out_ticket")?;
+        let out_ticket = out_ticket?;
         let ticket = home.coordinator.issue_ticket(session_id.text("session_id")?, ttl_ms)?;
         out_ticket.set(stayline_buffer::of(&ticket)?);
         Ok(())
@@ -456,8 +466,9 @@ pub extern "C" fn stayline_coordinator_metrics(
     out_text: Option<&mut MaybeUninit<stayline_buffer>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_text = required(out_text, "out_text");
     boundary::on(coordinator, out_error, |home| {
-        let out_text = required(out_text, "out_text")?;
+        let out_text = out_text?;
         out_text.set(stayline_buffer::of(&home.coordinator.metrics()?.exposition())?);
         Ok(())
     })

@@ -274,8 +274,9 @@ pub extern "C" fn stayline_events_next(
     out_event: Option<&mut MaybeUninit<Option<Box<stayline_event>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_event = required(out_event, "out_event");
     boundary::on(events, out_error, |reading| {
-        let out_event = required(out_event, "out_event")?;
+        let out_event = out_event?;
         out_event.set(reading.next()?);
         Ok(())
     })

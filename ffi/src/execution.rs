@@ -272,8 +272,9 @@ pub extern "C" fn stayline_execution_refresh(
     out_execution: Option<&mut MaybeUninit<Option<Box<stayline_execution>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_execution = required(out_execution, "out_execution");
     boundary::on_guarded(execution, out_error, |guard, snapshot| {
-        let out_execution = required(out_execution, "out_execution")?;
+        let out_execution = out_execution?;
         let view = snapshot.session.execution(snapshot.id())?;
         out_execution.set(Some(stayline_execution::boxed(guard, snapshot.with_view(view))));
         Ok(())
@@ -300,8 +301,8 @@ pub extern "C" fn stayline_execution_wait(
     mut out_execution: Option<&mut MaybeUninit<Option<Box<stayline_execution>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    boundary::optional(&mut out_execution);
     boundary::on_guarded(execution, out_error, |guard, snapshot| {
-        boundary::optional(&mut out_execution);
         let watching = snapshot.watching()?;
         let ended = watching.bell.wait(timeout_ms, || Ok(watching.watch.poll()?))?;
         let view = ended.ok_or(Error::Timeout)?;
@@ -326,8 +327,9 @@ pub extern "C" fn stayline_execution_fd(
     out_fd: Option<&mut MaybeUninit<c_int>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_fd = required(out_fd, "out_fd");
     boundary::on(execution, out_error, |snapshot| {
-        let out_fd = required(out_fd, "out_fd")?;
+        let out_fd = out_fd?;
         out_fd.set(snapshot.watching()?.bell.descriptor()?);
         Ok(())
     })

@@ -101,8 +101,8 @@ pub extern "C" fn stayline_lease_extend(
     mut out_lease: Option<&mut MaybeUninit<Option<Box<stayline_lease>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    boundary::optional(&mut out_lease);
     boundary::on_guarded(lease, out_error, |guard, taken| {
-        boundary::optional(&mut out_lease);
         let extended = taken.session.extend_lease(&taken.execution_id, &taken.lease.lease_id)?;
         if let Some(out_lease) = out_lease {
             let held = Held { core: taken.session.clone(), home: Arc::clone(&taken.home) };

@@ -108,8 +108,9 @@ pub extern "C" fn stayline_link_try_receive(
     out_taken: Option<&mut MaybeUninit<bool>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_taken = required(out_taken, "out_taken");
     boundary::on(link, out_error, |held| {
-        let out_taken = required(out_taken, "out_taken")?;
+        let out_taken = out_taken?;
         let texts = structs::texts(texts, count, "texts")?;
         let free = !held.link.is_congested();
         if free {
@@ -236,8 +237,9 @@ pub extern "C" fn stayline_link_next_output(
     out_output: Option<&mut MaybeUninit<Option<Box<stayline_output>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_output = required(out_output, "out_output");
     boundary::on(link, out_error, |held| {
-        let out_output = required(out_output, "out_output")?;
+        let out_output = out_output?;
         let look = || -> Result<Option<Option<Output>>, Failure> {
             let output = held.link.try_output();
             let is_known = output.is_some() || held.link.is_finished();
@@ -261,8 +263,9 @@ pub extern "C" fn stayline_link_fd(
     out_fd: Option<&mut MaybeUninit<c_int>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_fd = required(out_fd, "out_fd");
     boundary::on(link, out_error, |held| {
-        let out_fd = required(out_fd, "out_fd")?;
+        let out_fd = out_fd?;
         out_fd.set(held.bell.descriptor()?);
         Ok(())
     })
@@ -288,9 +291,10 @@ pub extern "C" fn stayline_link_close_state(
     mut out_reason: Option<&mut MaybeUninit<stayline_buffer>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_code = required(out_code, "out_code");
+    boundary::optional(&mut out_reason);
     boundary::on(link, out_error, |held| {
-        let out_code = required(out_code, "out_code")?;
-        boundary::optional(&mut out_reason);
+        let out_code = out_code?;
         let Some((code, reason)) = held.link.close_state() else { return Ok(()) };
         if let Some(out_reason) = out_reason {
             out_reason.write(stayline_buffer::of(&reason)?);

@@ -42,8 +42,9 @@ pub extern "C" fn stayline_sansio_new(
     out_sansio: Option<&mut MaybeUninit<Option<Box<stayline_sansio>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_sansio = required(out_sansio, "out_sansio");
     boundary::run(out_error, || {
-        let out_sansio = required(out_sansio, "out_sansio")?;
+        let out_sansio = out_sansio?;
         let seed = match seed.is_null() {
             true => random()?,
             false => {
@@ -300,8 +301,8 @@ pub extern "C" fn stayline_sansio_close(
     mut out_unacknowledged: Option<&mut MaybeUninit<u64>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    boundary::optional(&mut out_unacknowledged);
     boundary::on(sansio, out_error, |machine| {
-        boundary::optional(&mut out_unacknowledged);
         let given_up = machine.lock().close(now_ms);
         if let Some(out_unacknowledged) = out_unacknowledged {
             out_unacknowledged.write(given_up);
@@ -339,8 +340,8 @@ pub extern "C" fn stayline_sansio_begin_turn(
     mut out_message_id: Option<&mut MaybeUninit<stayline_buffer>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    boundary::optional(&mut out_message_id);
     boundary::on(sansio, out_error, |machine| {
-        boundary::optional(&mut out_message_id);
         let message_id = machine.lock().begin_turn(now_ms)?;
         if let Some(out_message_id) = out_message_id {
             out_message_id.write(stayline_buffer::of(&message_id)?);
@@ -428,8 +429,9 @@ pub extern "C" fn stayline_sansio_poll_action(
     out_action: Option<&mut MaybeUninit<Option<Box<stayline_action>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_action = required(out_action, "out_action");
     boundary::on(sansio, out_error, |machine| {
-        let out_action = required(out_action, "out_action")?;
+        let out_action = out_action?;
         out_action.set(machine.lock().poll_action().map(stayline_action::of));
         Ok(())
     })
@@ -482,8 +484,9 @@ pub extern "C" fn stayline_sansio_producer(
     out_producer: Option<&mut MaybeUninit<stayline_buffer>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_producer = required(out_producer, "out_producer");
     boundary::on(sansio, out_error, |machine| {
-        let out_producer = required(out_producer, "out_producer")?;
+        let out_producer = out_producer?;
         out_producer.set(stayline_buffer::maybe(machine.lock().producer())?);
         Ok(())
     })
@@ -503,8 +506,8 @@ pub extern "C" fn stayline_sansio_outcome(
     mut out_error_text: Option<&mut MaybeUninit<stayline_buffer>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    boundary::optional(&mut out_error_text);
     boundary::on(sansio, out_error, |machine| {
-        boundary::optional(&mut out_error_text);
         let machine = machine.lock();
         let (status, error, unacknowledged) = match machine.outcome().ok_or(Error::Timeout)? {
             Outcome::Done { status, error, unacknowledged } => {

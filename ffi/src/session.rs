@@ -191,8 +191,9 @@ pub extern "C" fn stayline_session_start(
     out_execution: Option<&mut MaybeUninit<Option<Box<stayline_execution>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_execution = required(out_execution, "out_execution");
     boundary::on_guarded(session, out_error, |guard, held| {
-        let out_execution = required(out_execution, "out_execution")?;
+        let out_execution = out_execution?;
         let options = structs::read(options)?;
         let owned = |view: &stayline_view, what: &str| {
             view.optional(what).map(|text| text.map(str::to_owned))
@@ -231,8 +232,9 @@ pub extern "C" fn stayline_session_attach(
     out_link: Option<&mut MaybeUninit<Option<Box<stayline_link>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_link = required(out_link, "out_link");
     boundary::on_guarded(session, out_error, |guard, held| {
-        let out_link = required(out_link, "out_link")?;
+        let out_link = out_link?;
         let options = structs::read(options)?;
         let token = options.token.optional("token")?.map(str::to_owned);
         let link = held.core.attach_or_refuse(AttachOptions {
@@ -273,8 +275,8 @@ pub extern "C" fn stayline_session_fail(
     mut out_did: Option<&mut MaybeUninit<bool>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    boundary::optional(&mut out_did);
     boundary::on(session, out_error, |held| {
-        boundary::optional(&mut out_did);
         let options = structs::read(options)?;
         let did = held.core.fail(
             execution_id.text("execution_id")?,
@@ -342,8 +344,8 @@ pub extern "C" fn stayline_session_interrupt(
     mut out_verdict: Option<&mut MaybeUninit<i32>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    boundary::optional(&mut out_verdict);
     boundary::on(session, out_error, |held| {
-        boundary::optional(&mut out_verdict);
         let options = structs::read(options)?;
         let grace = match options.grace_ms {
             STAYLINE_GRACE_DEFAULT => InterruptGrace::Default,
@@ -416,8 +418,9 @@ pub extern "C" fn stayline_session_lease(
     out_lease: Option<&mut MaybeUninit<Option<Box<stayline_lease>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_lease = required(out_lease, "out_lease");
     boundary::on_guarded(session, out_error, |guard, held| {
-        let out_lease = required(out_lease, "out_lease")?;
+        let out_lease = out_lease?;
         let (execution_id, lease_id) =
             (execution_id.text("execution_id")?, lease_id.text("lease_id")?);
         let message_id = message_id.optional("message_id")?;
@@ -441,8 +444,8 @@ pub extern "C" fn stayline_session_extend_lease(
     mut out_lease: Option<&mut MaybeUninit<Option<Box<stayline_lease>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    boundary::optional(&mut out_lease);
     boundary::on_guarded(session, out_error, |guard, held| {
-        boundary::optional(&mut out_lease);
         let execution_id = execution_id.text("execution_id")?;
         let lease = held.core.extend_lease(execution_id, lease_id.text("lease_id")?)?;
         if let Some(out_lease) = out_lease {
@@ -493,8 +496,9 @@ pub extern "C" fn stayline_session_active(
     out_execution_id: Option<&mut MaybeUninit<stayline_buffer>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_execution_id = required(out_execution_id, "out_execution_id");
     boundary::on(session, out_error, |held| {
-        let out_execution_id = required(out_execution_id, "out_execution_id")?;
+        let out_execution_id = out_execution_id?;
         out_execution_id.set(stayline_buffer::maybe(held.core.active()?.as_deref())?);
         Ok(())
     })
@@ -511,8 +515,9 @@ pub extern "C" fn stayline_session_snapshot_get(
     out_snapshot: Option<&mut MaybeUninit<Option<Box<stayline_session_snapshot>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_snapshot = required(out_snapshot, "out_snapshot");
     boundary::on_guarded(session, out_error, |guard, held| {
-        let out_snapshot = required(out_snapshot, "out_snapshot")?;
+        let out_snapshot = out_snapshot?;
         let view = held.core.view()?;
         out_snapshot.set(Some(stayline_session_snapshot::of_view(guard, held, view)));
         Ok(())
@@ -531,8 +536,9 @@ pub extern "C" fn stayline_session_execution(
     out_execution: Option<&mut MaybeUninit<Option<Box<stayline_execution>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_execution = required(out_execution, "out_execution");
     boundary::on_guarded(session, out_error, |guard, held| {
-        let out_execution = required(out_execution, "out_execution")?;
+        let out_execution = out_execution?;
         let view = held.core.execution(execution_id.text("execution_id")?)?;
         out_execution.set(Some(stayline_execution::of(guard, held, view, None)));
         Ok(())
@@ -555,8 +561,9 @@ pub extern "C" fn stayline_session_executions(
     out_executions: Option<&mut MaybeUninit<Option<Box<stayline_executions>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_executions = required(out_executions, "out_executions");
     boundary::on_guarded(session, out_error, |guard, held| {
-        let out_executions = required(out_executions, "out_executions")?;
+        let out_executions = out_executions?;
         let found = held.core.executions(execution::read_status(status)?, limit)?;
         out_executions.set(Some(stayline_executions::of(guard, held, found)));
         Ok(())
@@ -576,8 +583,9 @@ pub extern "C" fn stayline_session_status(
     out_status: Option<&mut MaybeUninit<i32>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_status = required(out_status, "out_status");
     boundary::on(session, out_error, |held| {
-        let out_status = required(out_status, "out_status")?;
+        let out_status = out_status?;
         out_status.set(match execution_id.optional("execution_id")? {
             None => execution::number_of(held.core.active_status()?),
             Some(id) => execution::number_of(Some(held.core.execution(id)?.record.status)),
@@ -598,8 +606,9 @@ pub extern "C" fn stayline_session_health(
     out_health: Option<&mut MaybeUninit<i32>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_health = required(out_health, "out_health");
     boundary::on(session, out_error, |held| {
-        let out_health = required(out_health, "out_health")?;
+        let out_health = out_health?;
         let health = held.core.health(execution_id.text("execution_id")?)?;
         out_health.set(stayline_health::of(health) as i32);
         Ok(())
@@ -620,8 +629,9 @@ pub extern "C" fn stayline_session_events(
     out_events: Option<&mut MaybeUninit<Option<Box<stayline_events>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_events = required(out_events, "out_events");
     boundary::on_guarded(session, out_error, |guard, held| {
-        let out_events = required(out_events, "out_events")?;
+        let out_events = out_events?;
         let events = event::Reading::begin(held, event::filter(filter)?)?;
         out_events.set(Some(stayline_events::boxed(guard, events)));
         Ok(())
@@ -642,8 +652,9 @@ pub extern "C" fn stayline_session_count_events(
     out_count: Option<&mut MaybeUninit<u64>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_count = required(out_count, "out_count");
     boundary::on(session, out_error, |held| {
-        let out_count = required(out_count, "out_count")?;
+        let out_count = out_count?;
         out_count.set(held.core.count_events(&event::filter(filter)?)?);
         Ok(())
     })
@@ -663,8 +674,9 @@ pub extern "C" fn stayline_session_subscribe(
     out_subscription: Option<&mut MaybeUninit<Option<Box<stayline_subscription>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_subscription = required(out_subscription, "out_subscription");
     boundary::on_guarded(session, out_error, |guard, held| {
-        let out_subscription = required(out_subscription, "out_subscription")?;
+        let out_subscription = out_subscription?;
         let options = structs::read(options)?;
         let subscription = held.core.subscribe(SubscribeOptions {
             filter: event::filter(options.filter)?,

@@ -41,8 +41,9 @@ pub extern "C" fn stayline_settings_new(
     out_settings: Option<&mut MaybeUninit<Option<Box<stayline_settings>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_settings = required(out_settings, "out_settings");
     boundary::run(out_error, || {
-        required(out_settings, "out_settings")?.set(Some(boxed(Settings::default())));
+        out_settings?.set(Some(boxed(Settings::default())));
         Ok(())
     })
 }
@@ -90,8 +91,9 @@ pub extern "C" fn stayline_settings_get(
     out_value: Option<&mut MaybeUninit<stayline_buffer>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_value = required(out_value, "out_value");
     boundary::on(settings, out_error, |settings| {
-        let out_value = required(out_value, "out_value")?;
+        let out_value = out_value?;
         let name = name.text("name")?;
         let value = settings.lock().get(name);
         let value = value.ok_or_else(|| Error::invalid(format!("there is no setting {name:?}")))?;
@@ -111,8 +113,9 @@ pub extern "C" fn stayline_settings_json(
     out_json: Option<&mut MaybeUninit<stayline_buffer>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_json = required(out_json, "out_json");
     boundary::on(settings, out_error, |settings| {
-        let out_json = required(out_json, "out_json")?;
+        let out_json = out_json?;
         let settings = settings.lock();
         let names = Settings::table().into_iter().map(|row| row.name);
         let all: Map<String, Value> = names
@@ -150,8 +153,9 @@ pub extern "C" fn stayline_settings_table(
     out_json: Option<&mut MaybeUninit<stayline_buffer>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_json = required(out_json, "out_json");
     boundary::run(out_error, || {
-        let out_json = required(out_json, "out_json")?;
+        let out_json = out_json?;
         let rows: Vec<Value> = Settings::table()
             .into_iter()
             .map(|row| {

@@ -142,8 +142,9 @@ pub extern "C" fn stayline_subscription_next(
     out_event: Option<&mut MaybeUninit<Option<Box<stayline_event>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_event = required(out_event, "out_event");
     boundary::on(subscription, out_error, |reading| {
-        let out_event = required(out_event, "out_event")?;
+        let out_event = out_event?;
         out_event.set(match reading.bell.wait(timeout_ms, || reading.look())? {
             Some(Found::Record(record)) => Some(stayline_event::streamed(record)),
             Some(Found::End) | None => None,
@@ -164,8 +165,9 @@ pub extern "C" fn stayline_subscription_fd(
     out_fd: Option<&mut MaybeUninit<c_int>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_fd = required(out_fd, "out_fd");
     boundary::on(subscription, out_error, |reading| {
-        let out_fd = required(out_fd, "out_fd")?;
+        let out_fd = out_fd?;
         out_fd.set(reading.bell.descriptor()?);
         Ok(())
     })
@@ -207,8 +209,9 @@ pub extern "C" fn stayline_subscription_epoch(
     out_epoch: Option<&mut MaybeUninit<stayline_buffer>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_epoch = required(out_epoch, "out_epoch");
     boundary::on(subscription, out_error, |reading| {
-        let out_epoch = required(out_epoch, "out_epoch")?;
+        let out_epoch = out_epoch?;
         let epoch = reading.core.lock().epoch();
         out_epoch.set(stayline_buffer::of(&epoch)?);
         Ok(())

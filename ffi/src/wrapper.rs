@@ -168,8 +168,9 @@ pub extern "C" fn stayline_wrapper_open(
     out_wrapper: Option<&mut MaybeUninit<Option<Box<stayline_wrapper>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_wrapper = required(out_wrapper, "out_wrapper");
     boundary::run(out_error, || {
-        let out_wrapper = required(out_wrapper, "out_wrapper")?;
+        let out_wrapper = out_wrapper?;
         let options = structs::read(options)?;
         let settings = settings::copied(options.settings);
         let url = options.url.text("url")?.to_owned();
@@ -225,8 +226,9 @@ pub extern "C" fn stayline_wrapper_settings(
     out_settings: Option<&mut MaybeUninit<Option<Box<stayline_settings>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_settings = required(out_settings, "out_settings");
     boundary::on(wrapper, out_error, |hub| {
-        let out_settings = required(out_settings, "out_settings")?;
+        let out_settings = out_settings?;
         out_settings.set(Some(settings::boxed(hub.settings.clone())));
         Ok(())
     })
@@ -410,8 +412,8 @@ pub extern "C" fn stayline_wrapper_outcome(
     mut out_error_text: Option<&mut MaybeUninit<stayline_buffer>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    boundary::optional(&mut out_error_text);
     boundary::on(wrapper, out_error, |hub| {
-        boundary::optional(&mut out_error_text);
         let look = || if_known(hub.core.outcome(Some(Duration::ZERO)));
         let outcome = hub.changes.wait(timeout_ms, look)?.ok_or(Error::Timeout)?;
         let (status, error, unacknowledged) = match outcome {
@@ -455,8 +457,9 @@ pub extern "C" fn stayline_wrapper_changes_fd(
     out_fd: Option<&mut MaybeUninit<c_int>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_fd = required(out_fd, "out_fd");
     boundary::on(wrapper, out_error, |hub| {
-        let out_fd = required(out_fd, "out_fd")?;
+        let out_fd = out_fd?;
         out_fd.set(hub.changes.descriptor()?);
         Ok(())
     })
@@ -535,8 +538,8 @@ pub extern "C" fn stayline_wrapper_begin_turn(
     mut out_message_id: Option<&mut MaybeUninit<stayline_buffer>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    boundary::optional(&mut out_message_id);
     boundary::on(wrapper, out_error, |hub| {
-        boundary::optional(&mut out_message_id);
         let message_id = hub.core.begin_turn()?;
         if let Some(out_message_id) = out_message_id {
             out_message_id.write(stayline_buffer::of(&message_id)?);
@@ -702,8 +705,9 @@ pub extern "C" fn stayline_wrapper_next_signal(
     out_signal: Option<&mut MaybeUninit<Option<Box<stayline_signal>>>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_signal = required(out_signal, "out_signal");
     boundary::on(wrapper, out_error, |hub| {
-        let out_signal = required(out_signal, "out_signal")?;
+        let out_signal = out_signal?;
         let told = hub.bell.wait(timeout_ms, || hub.signal())?.flatten();
         out_signal.set(told.map(|told| Box::new(stayline_signal::of(told))));
         Ok(())
@@ -722,8 +726,9 @@ pub extern "C" fn stayline_wrapper_fd(
     out_fd: Option<&mut MaybeUninit<c_int>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    let out_fd = required(out_fd, "out_fd");
     boundary::on(wrapper, out_error, |hub| {
-        let out_fd = required(out_fd, "out_fd")?;
+        let out_fd = out_fd?;
         out_fd.set(hub.bell.descriptor()?);
         Ok(())
     })
@@ -833,8 +838,8 @@ pub extern "C" fn stayline_wrapper_close(
     mut out_unacknowledged: Option<&mut MaybeUninit<u64>>,
     out_error: OutError<'_>,
 ) -> stayline_status {
+    boundary::optional(&mut out_unacknowledged);
     boundary::on(wrapper, out_error, |hub| {
-        boundary::optional(&mut out_unacknowledged);
         let given_up = hub.core.close();
         hub.bell.wake();
         hub.changes.wake();
