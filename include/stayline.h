@@ -204,6 +204,379 @@ typedef int32_t stayline_status;
 #endif // __cplusplus
 
 /**
+ * What an action asks for.
+ */
+enum stayline_action_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Begin connection attempt `attempt`, and answer with `stayline_sansio_handle_opened` or
+     * `…_handle_refused`: `execution_id`, `protocol`, `producer`, both timeouts.
+     */
+    STAYLINE_ACTION_KIND_CONNECT = 1,
+    /**
+     * Send `text` as one text frame on connection `attempt`.
+     */
+    STAYLINE_ACTION_KIND_WRITE = 2,
+    /**
+     * Close connection `attempt` with `code` and `text`, or give up the attempt in flight; it may
+     * name one that is gone already. Code 1006: drop the socket, without a close handshake.
+     */
+    STAYLINE_ACTION_KIND_CLOSE = 3,
+    /**
+     * Tell the host what `stayline_action_signal` says.
+     */
+    STAYLINE_ACTION_KIND_TELL = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum stayline_action_kind stayline_action_kind;
+#else
+typedef int32_t stayline_action_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How a commit fails that is made to; for tests.
+ */
+enum stayline_commit_outcome
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Nothing is kept, and that is told.
+     */
+    STAYLINE_COMMIT_OUTCOME_LOST = 1,
+    /**
+     * It is kept, but the outcome is reported as unknown.
+     */
+    STAYLINE_COMMIT_OUTCOME_UNKNOWN_KEPT = 2,
+    /**
+     * It is not kept, and the outcome is reported as unknown.
+     */
+    STAYLINE_COMMIT_OUTCOME_UNKNOWN_LOST = 3,
+    /**
+     * The commit panics, as if by a bug of ours: every call answers `PANIC` from then on.
+     */
+    STAYLINE_COMMIT_OUTCOME_PANIC = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum stayline_commit_outcome stayline_commit_outcome;
+#else
+typedef int32_t stayline_commit_outcome;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The status of an execution (R1). 0 stands for none.
+ */
+enum stayline_execution_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * No wrapper has attached yet.
+     */
+    STAYLINE_EXECUTION_STATUS_PENDING = 1,
+    /**
+     * A wrapper has attached.
+     */
+    STAYLINE_EXECUTION_STATUS_RUNNING = 2,
+    /**
+     * Ended by itself.
+     */
+    STAYLINE_EXECUTION_STATUS_COMPLETED = 3,
+    /**
+     * Failed.
+     */
+    STAYLINE_EXECUTION_STATUS_FAILED = 4,
+    /**
+     * Stopped on request.
+     */
+    STAYLINE_EXECUTION_STATUS_INTERRUPTED = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum stayline_execution_status stayline_execution_status;
+#else
+typedef int32_t stayline_execution_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The health of a running execution, from its last sign of life (R6).
+ */
+enum stayline_health
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * It is not running.
+     */
+    STAYLINE_HEALTH_NONE = 0,
+    /**
+     * A sign of life within `healthy_within_ms`.
+     */
+    STAYLINE_HEALTH_HEALTHY = 1,
+    /**
+     * None for a while.
+     */
+    STAYLINE_HEALTH_UNKNOWN = 2,
+    /**
+     * None for longer than `stale_after_ms`: it is about to be failed.
+     */
+    STAYLINE_HEALTH_STALE = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum stayline_health stayline_health;
+#else
+typedef int32_t stayline_health;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How hard an agent is to be stopped. The numbers are POSIX's.
+ */
+enum stayline_kill_signal
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Insists.
+     */
+    STAYLINE_KILL_SIGNAL_KILL = 9,
+    /**
+     * Asks.
+     */
+    STAYLINE_KILL_SIGNAL_TERM = 15,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum stayline_kill_signal stayline_kill_signal;
+#else
+typedef int32_t stayline_kill_signal;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How important a log record is.
+ */
+enum stayline_log_level
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Something is broken.
+     */
+    STAYLINE_LOG_LEVEL_ERROR = 1,
+    /**
+     * Something is odd, and was dealt with.
+     */
+    STAYLINE_LOG_LEVEL_WARN = 2,
+    /**
+     * What a person who runs it wants to know.
+     */
+    STAYLINE_LOG_LEVEL_INFO = 3,
+    /**
+     * What a person who looks for a fault wants to know.
+     */
+    STAYLINE_LOG_LEVEL_DEBUG = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum stayline_log_level stayline_log_level;
+#else
+typedef int32_t stayline_log_level;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What a notification tells (R39).
+ */
+enum stayline_notification_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * An execution became terminal.
+     */
+    STAYLINE_NOTIFICATION_KIND_EXECUTION_ENDED = 1,
+    /**
+     * A session has been idle for `idle_after_ms` (R19).
+     */
+    STAYLINE_NOTIFICATION_KIND_SESSION_IDLE = 2,
+    /**
+     * The wrapper's own ending came after the coordinator's (R10a).
+     */
+    STAYLINE_NOTIFICATION_KIND_LATE_RESULT = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum stayline_notification_kind stayline_notification_kind;
+#else
+typedef int32_t stayline_notification_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What is to be done to the socket.
+ */
+enum stayline_output_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Send `text` as one text frame.
+     */
+    STAYLINE_OUTPUT_KIND_SEND = 1,
+    /**
+     * Close with `code` and `text` as the reason; it is the last output.
+     */
+    STAYLINE_OUTPUT_KIND_CLOSE = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum stayline_output_kind stayline_output_kind;
+#else
+typedef int32_t stayline_output_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What a signal tells.
+ */
+enum stayline_signal_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * The wait before attempt `attempt` begins (R41).
+     */
+    STAYLINE_SIGNAL_KIND_RECONNECTING = 1,
+    /**
+     * The link is up again.
+     */
+    STAYLINE_SIGNAL_KIND_RECONNECTED = 2,
+    /**
+     * The wrapper has given up; `text` says why.
+     */
+    STAYLINE_SIGNAL_KIND_DISCONNECTED = 3,
+    /**
+     * The execution has ended (R46): `status`, `text` (its error), `unacknowledged`.
+     */
+    STAYLINE_SIGNAL_KIND_EXECUTION_DONE = 4,
+    /**
+     * Another wrapper has taken over (R46): stop.
+     */
+    STAYLINE_SIGNAL_KIND_REPLACED = 5,
+    /**
+     * A frame from the coordinator that the wrapper has no use for (R52): `text` is its JSON.
+     */
+    STAYLINE_SIGNAL_KIND_COMMAND = 6,
+    /**
+     * The agent's own event feed is silent: restart it (R53).
+     */
+    STAYLINE_SIGNAL_KIND_RESTART_FEED = 7,
+    /**
+     * Run the post-completion task named `text`, and answer with `…_task_done` (R51).
+     */
+    STAYLINE_SIGNAL_KIND_TASK = 8,
+    /**
+     * Stop the agent by `kill_signal`, and answer with `…_aborted` (R46, R52).
+     */
+    STAYLINE_SIGNAL_KIND_ABORT = 9,
+    /**
+     * Everything is sent and the link is closed (R51).
+     */
+    STAYLINE_SIGNAL_KIND_DRAINED = 10,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum stayline_signal_kind stayline_signal_kind;
+#else
+typedef int32_t stayline_signal_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The verdict on an interrupt (R11).
+ */
+enum stayline_verdict
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * A link is attached: the kill goes out on it.
+     */
+    STAYLINE_VERDICT_SENT = 1,
+    /**
+     * It goes out at attach.
+     */
+    STAYLINE_VERDICT_LATCHED = 2,
+    /**
+     * There is nothing to stop any more.
+     */
+    STAYLINE_VERDICT_ALREADY_TERMINAL = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum stayline_verdict stayline_verdict;
+#else
+typedef int32_t stayline_verdict;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Where a wrapper's connection stands.
+ */
+enum stayline_wrapper_state
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Never opened.
+     */
+    STAYLINE_WRAPPER_STATE_IDLE = 0,
+    /**
+     * The first attempt is under way; in acknowledged mode until its `welcome`.
+     */
+    STAYLINE_WRAPPER_STATE_CONNECTING = 1,
+    /**
+     * Events go out.
+     */
+    STAYLINE_WRAPPER_STATE_CONNECTED = 2,
+    /**
+     * The link broke; waiting for the next attempt, or making it.
+     */
+    STAYLINE_WRAPPER_STATE_RECONNECTING = 3,
+    /**
+     * Over.
+     */
+    STAYLINE_WRAPPER_STATE_CLOSED = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum stayline_wrapper_state stayline_wrapper_state;
+#else
+typedef int32_t stayline_wrapper_state;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * One thing to do. It does not change; any thread may use it.
  */
 typedef struct stayline_action stayline_action;
