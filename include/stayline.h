@@ -55,6 +55,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/**
+ * A view, or a buffer, as the two arguments of printf's "%.*s". Evaluates its argument twice.
+ */
+#define STAYLINE_ARG(text) (int)(text).len, (text).data
+
 #define STAYLINE_VERSION "0.1.0"
 #define STAYLINE_VERSION_MAJOR 0
 #define STAYLINE_VERSION_MINOR 1
