@@ -9,7 +9,8 @@
 //! shows the smallest and largest too. Absolute numbers are those of this machine at this moment,
 //! the client's share of the processors included; the ratios are what the targets speak of.
 //! `link_receive_python` runs `$PYTHON` (or `python3`) and is skipped when the module is not
-//! built. Missing a target is told, and is no failure; a figure that cannot be measured is one.
+//! built; `link_receive_c` and `c_status` compile programs with `$CC` (or `cc`), and are skipped
+//! when the C library is not built. Missing a target is told, and is no failure; a figure that cannot be measured is one.
 
 mod events;
 mod floors;
@@ -25,7 +26,7 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use measures::{Scale, history, import, ingest, latency, receive, replay};
+use measures::{Scale, c, history, import, ingest, latency, receive, replay};
 use report::Figure;
 use site::failed;
 
@@ -47,14 +48,16 @@ type Measured = Result<Vec<Figure>, String>;
 type Measure = fn(Scale) -> io::Result<Measured>;
 
 /// By name, in the order of the table.
-const MEASURES: [(&str, Measure); 9] = [
+const MEASURES: [(&str, Measure); 11] = [
     ("ingest_10", |scale| ingest::ten(scale).map(Ok)),
     ("ingest_1", |scale| ingest::one(scale).map(Ok)),
     ("ack_latency", |scale| latency::ack(scale).map(Ok)),
     ("replay", |scale| replay::replay(scale).map(Ok)),
     ("core_apply", |scale| receive::core_apply(scale).map(Ok)),
     ("link_receive_rust", |scale| receive::rust(scale).map(Ok)),
+    ("link_receive_c", c::link_receive),
     ("link_receive_python", receive::python),
+    ("c_status", c::status),
     ("history", |scale| history::history(scale).map(Ok)),
     ("import", import::import),
 ];

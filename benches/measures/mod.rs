@@ -1,6 +1,7 @@
 //! What is measured, each with its floor in turns: floor, figure, floor, figure … so that whatever
 //! else the machine is doing falls on both.
 
+pub mod c;
 pub mod history;
 pub mod import;
 pub mod ingest;

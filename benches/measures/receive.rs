@@ -1,5 +1,5 @@
 //! `core_apply`, and beside it `link_receive_rust` and `link_receive_python`: what one event costs
-//! without sockets and without a disk.
+//! without sockets and without a disk. `link_receive_c` is in `c`.
 //!
 //! `core_apply` is the least that must be done for an event: its frame is read, applied to the
 //! session's machine, and what changes is committed to the memory store, one commit an event, one
@@ -7,7 +7,7 @@
 //! with everything that makes it one: the queue, the commit loop, snapshots, deadlines, readers.
 
 use std::io;
-use std::process::Command as Process;
+use std::process::{Command as Process, Output};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -87,17 +87,22 @@ pub fn python(scale: Scale) -> io::Result<Result<Vec<Figure>, String>> {
     Ok(Ok(vec![figure]))
 }
 
-fn events(scale: Scale) -> u64 {
+pub(super) fn events(scale: Scale) -> u64 {
     scale.pick(200_000, 5_000)
 }
 
-fn figure(name: &'static str, samples: Samples, reference: Samples, target: Target) -> Figure {
+pub(super) fn figure(
+    name: &'static str,
+    samples: Samples,
+    reference: Samples,
+    target: Target,
+) -> Figure {
     let reference = Some(Reference { name: "core_apply, µs an event".into(), samples: reference });
     Figure { name, unit: "µs an event", samples, reference, target, note: None }
 }
 
 /// µs an event.
-fn apply_all(count: u64) -> io::Result<f64> {
+pub(super) fn apply_all(count: u64) -> io::Result<f64> {
     let mut core = Core::new()?;
     let mut templates = Templates::new();
     let started = Instant::now();
@@ -244,13 +249,22 @@ pub(super) fn run_python(script: &str, arguments: &[String]) -> io::Result<Resul
     if output.status.code() == Some(NOT_IMPORTABLE) {
         return Ok(Err(String::from_utf8_lossy(&output.stdout).trim().to_owned()));
     }
+    read(&output).map(Ok)
+}
+
+/// µs that a program of ours tells.
+pub(super) fn told(process: &mut Process) -> io::Result<f64> {
+    read(&process.output()?)
+}
+
+fn read(output: &Output) -> io::Result<f64> {
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
-        return Err(failed(format!("the Python side failed: {}", text.trim())));
+        return Err(failed(format!("the program that is measured failed: {}", text.trim())));
     }
     let told: Value = serde_json::from_slice(&output.stdout)?;
     let value = told["microseconds"].as_f64();
-    Ok(Ok(value.ok_or_else(|| failed(format!("the Python side told {told}")))?))
+    value.ok_or_else(|| failed(format!("the program that is measured told {told}")))
 }
 
 #[cfg(test)]
