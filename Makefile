@@ -1,6 +1,7 @@
 # The door to everything: each target sets up what it needs below target/ and tests/node/.
 # Needed on the machine: Rust 1.95 (cargo, rustfmt, clippy), a C compiler, CPython 3.11 with pip,
-# make, and Node 20 with npm for the basic-mode tests.
+# make, and Node 20 with npm for the basic-mode tests. What the tests of the C side need is
+# installed from Debian by root, and named to others.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -13,6 +14,11 @@ CARGO ?= cargo
 DRIVER ?= python
 STORE ?= memory
 FILES ?= $(SCENARIOS)
+# Where and how the C library is installed: `make capi PREFIX=/usr DESTDIR=… PROFILE=release`.
+PREFIX ?= /usr/local
+LIBDIR ?= lib
+DESTDIR ?=
+PROFILE ?= release
 # What is measured: `make bench BENCH="--only ingest_1"`.
 BENCH ?=
 
@@ -23,10 +29,26 @@ EXTENSION := $(STAMPS)/extension
 RUST_DRIVER := target/debug/stayline-driver
 # The project's own cases and, where a checkout has them beside it, the shared ones.
 SCENARIOS := tests/scenarios $(wildcard ../shared/scenarios)
+# The C library for the tests, and the drivers that are built with it.
+CAPI := $(CURDIR)/target/capi
+DRIVERS := $(CURDIR)/target/drivers
 LIBRARY_SUFFIX := $(if $(filter Darwin,$(shell uname -s)),dylib,so)
 RUST_SOURCES := $(shell find core/src python/src -name '*.rs' 2>/dev/null) \
 	Cargo.toml Cargo.lock core/Cargo.toml python/Cargo.toml $(shell find ffi -name '*.rs' -o -name Cargo.toml 2>/dev/null)
-PYTHON_CODE := $(wildcard python/stayline tests/python tests/node/lib tests/proof examples docs)
+CAPI_SOURCES := $(shell find core/src ffi/src -name '*.rs') $(wildcard ffi/cmake/*) \
+	Cargo.toml Cargo.lock core/Cargo.toml ffi/Cargo.toml $(shell find include -name '*.h*')
+DRIVER_SOURCES = $(shell find tests/drivers -type f)
+PYTHON_CODE := $(wildcard python/stayline tests/python tests/capi tests/node/lib tests/proof \
+	examples docs)
+
+CARGO_C_VERSION := 0.10.24+cargo-0.98.0
+ifeq ($(lastword $(shell cargo-capi --version 2>/dev/null)),$(CARGO_C_VERSION))
+CARGO_CAPI := cargo-capi
+CARGO_CAPI_READY :=
+else
+CARGO_CAPI := target/tools/bin/cargo-capi
+CARGO_CAPI_READY := $(STAMPS)/cargo-c-0.10.24
+endif
 
 # One interpreter and one profile for every build, so that nothing compiles twice.
 export PYO3_PYTHON := $(BIN)/python
@@ -66,6 +88,33 @@ $(STAMPS)/node: tests/node/package.json tests/node/package-lock.json
 	cd tests/node && npm ci --no-audit --no-fund --loglevel=error
 	@mkdir -p $(STAMPS) && touch $@
 
+# A tool that runs for seconds: built as fast as can be, not to be fast.
+$(STAMPS)/cargo-c-0.10.24:
+	@bash tests/capi/packages.sh "building cargo-c" pkg-config libssl-dev libcurl4-openssl-dev
+	@echo "building cargo-c (some minutes, once)"
+	@CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_DEBUG_ASSERTIONS=false \
+		CARGO_PROFILE_DEV_OVERFLOW_CHECKS=false CARGO_PROFILE_DEV_CODEGEN_UNITS=16 \
+		$(CARGO) install --quiet cargo-c@$(CARGO_C_VERSION) --locked --debug --bin cargo-capi \
+		--root target/tools --target-dir target/tools/build
+	@rm -rf target/tools/build
+	@mkdir -p $(STAMPS) && touch $@
+
+CAPI_PACKAGES := pkg-config cmake g++ clang libclang-rt-14-dev valgrind libcjson-dev \
+	nlohmann-json3-dev libboost-dev libwebsockets-dev
+$(STAMPS)/capi-packages: tests/capi/packages.sh
+	@bash $< "testing the C library" $(CAPI_PACKAGES)
+	@mkdir -p $(STAMPS) && touch $@
+
+# What users get, but for the profile.
+$(STAMPS)/capi: $(CAPI_SOURCES) $(CARGO_CAPI_READY)
+	@echo "installing the C library for the tests (some minutes the first time)"
+	@$(MAKE) --no-print-directory capi PREFIX=$(CAPI) LIBDIR=lib DESTDIR= PROFILE=dev
+	@touch $@
+
+$(STAMPS)/drivers: $(STAMPS)/capi $(STAMPS)/capi-packages $(DRIVER_SOURCES)
+	@$(MAKE) --no-print-directory -C tests/drivers PREFIX=$(CAPI) OUT=$(DRIVERS) c cpp
+	@touch $@
+
 .PHONY: build
 build: $(EXTENSION) ## Build the Python module into target/venv (its `stayline` command too).
 
@@ -89,6 +138,12 @@ bench: $(STAMPS)/venv ## Measure, each figure with its floor in the same run (ta
 wheel: $(STAMPS)/venv ## Build a wheel into target/wheels.
 	$(BIN)/maturin build --release --compatibility linux --manifest-path python/Cargo.toml --out target/wheels
 
+.PHONY: capi
+capi: $(CARGO_CAPI_READY) ## Install the C library: PREFIX=/usr/local LIBDIR=lib DESTDIR=… PROFILE=release|dev.
+	$(CARGO_CAPI) capi install --locked --package stayline-ffi --profile $(PROFILE) \
+		--prefix $(abspath $(PREFIX)) --libdir $(LIBDIR) --datadir $(LIBDIR) \
+		$(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
+
 # Each as TARGET=PROMISE. rustup brings the standard libraries, zig the C compiler and linker.
 WHEELS ?= x86_64-unknown-linux-gnu=manylinux2014 aarch64-unknown-linux-gnu=manylinux2014 \
 	x86_64-unknown-linux-musl=musllinux_1_2 aarch64-unknown-linux-musl=musllinux_1_2
@@ -104,7 +159,8 @@ wheels: $(STAMPS)/venv ## Build what is published: WHEELS="TARGET=PROMISE …", 
 # --- checks -------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint test-rust test-scenarios test-python test-node ## Everything but the long proofs.
+test: lint test-rust test-scenarios test-python test-capi test-node ## Everything but the long proofs.
+	@$(MAKE) --no-print-directory scenario-counts
 
 .PHONY: lint
 lint: lint-rust lint-python ## Format, clippy, features, ruff, mypy, stubtest.
@@ -129,20 +185,45 @@ lint-python: $(EXTENSION)
 test-rust: $(STAMPS)/venv
 	$(CARGO) test --workspace
 
+# What the interpreter is told for each language, and what must be built for it.
+DRIVER_COMMAND_python := python
+DRIVER_COMMAND_rust := $(RUST_DRIVER)
+DRIVER_COMMAND_c := $(DRIVERS)/stayline-driver-c
+DRIVER_COMMAND_cpp := $(DRIVERS)/stayline-driver-cpp
+DRIVER_NEEDS_rust := $(RUST_DRIVER)
+DRIVER_NEEDS_c := $(STAMPS)/drivers
+DRIVER_NEEDS_cpp := $(STAMPS)/drivers
+SCENARIOS_RAN := target/scenarios-ran
+
 .PHONY: scenarios
-scenarios: $(EXTENSION) $(if $(filter rust,$(DRIVER)),$(RUST_DRIVER)) ## Run scenario files: DRIVER=python|rust FILES="…" STORE=memory|sqlite.
+scenarios: $(EXTENSION) $(DRIVER_NEEDS_$(DRIVER)) ## Run scenario files: DRIVER=python|rust|c|cpp FILES="…" STORE=memory|sqlite.
+	@$(if $(DRIVER_COMMAND_$(DRIVER)),,echo "make: DRIVER is python, rust, c or cpp" >&2; exit 1)
 	$(BIN)/python -m stayline.testing $(FILES) --store $(STORE) \
-		--driver $(if $(filter rust,$(DRIVER)),$(RUST_DRIVER),$(DRIVER))
+		--driver $(DRIVER_COMMAND_$(DRIVER))
 
 .PHONY: test-scenarios
 test-scenarios:
-	for driver in python rust; do for store in memory sqlite; do \
+	@rm -rf $(SCENARIOS_RAN) && mkdir -p $(SCENARIOS_RAN)
+	@for driver in python rust c cpp; do for store in memory sqlite; do \
 		echo "scenarios: driver $$driver, store $$store"; \
-		$(MAKE) --no-print-directory scenarios DRIVER=$$driver STORE=$$store; done; done
+		$(MAKE) --no-print-directory scenarios DRIVER=$$driver STORE=$$store | \
+			tee $(SCENARIOS_RAN)/$$driver-$$store; done; done
+	@$(MAKE) --no-print-directory scenario-counts
+
+.PHONY: scenario-counts
+scenario-counts:
+	@echo "scenarios that passed, in memory and in a file"
+	@for driver in python rust c cpp; do printf '  %-8s %8s %8s\n' $$driver \
+		$$(tail -qn 1 $(SCENARIOS_RAN)/$$driver-{memory,sqlite} | cut -d ' ' -f 1); done
 
 .PHONY: test-python
 test-python: $(EXTENSION) $(RUST_DRIVER)
 	$(BIN)/python -m pytest -c python/pyproject.toml --rootdir . tests/python
+
+.PHONY: test-capi
+test-capi: $(EXTENSION) $(RUST_DRIVER) $(STAMPS)/drivers ## Test the C and C++ interface as it is installed.
+	STAYLINE_PREFIX=$(CAPI) $(BIN)/python -m pytest -c python/pyproject.toml --rootdir . \
+		-o timeout=300 tests/capi
 
 .PHONY: test-node
 test-node: $(EXTENSION) $(STAMPS)/node
