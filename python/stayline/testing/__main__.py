@@ -1,5 +1,8 @@
 """``python -m stayline.testing PATH... [--driver python|EXECUTABLE] [--store STORE] [--json]``.
 
+With ``--keep-store DIR`` the files of every scenario stay, in ``DIR/0001`` and so on in the order in
+which they are run; over sqlite the store is ``scenario.db`` there.
+
 One line a scenario, the sums last. Exit code 0: all passed or were skipped; 1: some failed; 2: a
 file is no scenario file or uses a word that does not exist (the others are still run).
 """
@@ -10,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from .drivers import Driver, DriverError, open_driver
 from .format import FormatError, Scenario, load, scenario_files
@@ -29,8 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sums = {"ok": 0, "FAIL": 0, "skip": 0}
     is_bad = False
     try:
-        for item in _items(options.paths, options.name):
-            result = _result(item, driver, options.store)
+        for number, item in enumerate(_items(options.paths, options.name), start=1):
+            keep = None if options.keep is None else options.keep / f"{number:04}"
+            result = _result(item, driver, options.store, keep)
             is_bad = is_bad or isinstance(item, FormatError)
             sums[result.outcome] += 1
             _tell(result, options.json)
@@ -65,6 +70,13 @@ def _parser() -> argparse.ArgumentParser:
         type=_store,
         help="memory (the default), sqlite, or postgresql://…",
     )
+    parser.add_argument(
+        "--keep-store",
+        metavar="DIR",
+        dest="keep",
+        type=Path,
+        help="leave the files of every scenario in a folder of its own below DIR",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a scenario")
     parser.add_argument(
         "-k", metavar="NAME", dest="name", default="", help="only scenarios with this in their name"
@@ -87,9 +99,9 @@ def _items(paths: Sequence[str], name: str) -> Iterator[Scenario | FormatError]:
                 yield item
 
 
-def _result(item: Scenario | FormatError, driver: Driver, store: str) -> Result:
+def _result(item: Scenario | FormatError, driver: Driver, store: str, keep: Path | None) -> Result:
     if isinstance(item, Scenario):
-        return run(item, driver, store)
+        return run(item, driver, store, keep=keep)
     print(item, file=sys.stderr)
     return Result(item.scenario or item.file, item.file, "FAIL", item.what)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,15 +39,22 @@ class Result:
         return f"{self.outcome} {self.scenario}" + (f": {self.reason}" if self.reason else "")
 
 
-def run(scenario: Scenario, driver: Driver, store: str = "memory") -> Result:
+def run(
+    scenario: Scenario,
+    driver: Driver,
+    store: str = "memory",
+    *,
+    keep: str | os.PathLike[str] | None = None,
+) -> Result:
     """Runs one scenario. `store` is `memory`, `sqlite` or the address of a PostgreSQL database.
 
-    The coordinator's store is new and empty each time.
+    The coordinator's store is new and empty each time. `keep` names a folder, which must not
+    exist yet: the scenario's files are made there and stay, the database as `scenario.db`.
     """
     reason = _needs(scenario, driver, store)
     if reason is not None:
         return Result(scenario.name, scenario.file, "skip", reason)
-    with tempfile.TemporaryDirectory(prefix="stayline-scenario-") as folder:
+    with _folder(keep) as folder:
         location = {
             "memory": "memory:",
             "sqlite": f"sqlite:{os.path.join(folder, 'scenario.db')}",
@@ -62,6 +69,17 @@ def run(scenario: Scenario, driver: Driver, store: str = "memory") -> Result:
             with contextlib.suppress(DriverError):
                 driver.reset()
     return Result(scenario.name, scenario.file, "FAIL" if failure else "ok", failure or "")
+
+
+@contextlib.contextmanager
+def _folder(keep: str | os.PathLike[str] | None) -> Iterator[str]:
+    """Where a scenario's files go."""
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="stayline-scenario-") as folder:
+            yield folder
+    else:
+        os.makedirs(keep)
+        yield os.fspath(keep)
 
 
 def _needs(scenario: Scenario, driver: Driver, store: str) -> str | None:

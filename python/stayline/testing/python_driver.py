@@ -281,9 +281,9 @@ class PythonDriver(Driver):
         self._wrappers[wrapper].handle_frame(attempt, text, now)
 
     def _do_w_send(self, wrapper: str, type: str, data: Any, droppable: bool, now: int) -> None:
-        self._wrappers[wrapper].send(
-            type, now_ms=now, raw_data=json.dumps(data), droppable=droppable
-        )
+        # As a request of the driver protocol would have it.
+        raw_data = json.dumps(data, separators=(",", ":"))
+        self._wrappers[wrapper].send(type, now_ms=now, raw_data=raw_data, droppable=droppable)
 
     def _do_w_close(self, wrapper: str, now: int) -> int:
         return self._wrappers[wrapper].close(now)

@@ -1,6 +1,9 @@
 //! Reading the arguments of one operation. A missing one and null are the same, except where
 //! [`Arguments::given`] is asked.
 
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use stayline::{Error, Settings};
 
@@ -9,17 +12,24 @@ use crate::Failure;
 /// The fields of one request.
 pub struct Arguments<'a> {
     fields: &'a Map<String, Value>,
+    line: &'a str,
 }
 
 impl<'a> Arguments<'a> {
-    /// The fields as they came.
-    pub fn new(fields: &'a Map<String, Value>) -> Arguments<'a> {
-        Arguments { fields }
+    /// The fields of `line` as they came.
+    pub fn new(fields: &'a Map<String, Value>, line: &'a str) -> Arguments<'a> {
+        Arguments { fields, line }
     }
 
     /// One as it is; `None` only when it is missing.
     pub fn given(&self, name: &str) -> Option<&'a Value> {
         self.fields.get(name)
+    }
+
+    /// The JSON of one, byte for byte as it stands in the request.
+    pub fn json(&self, name: &str) -> Option<&'a str> {
+        let fields: BTreeMap<String, &RawValue> = serde_json::from_str(self.line).ok()?;
+        fields.get(name).map(|value| value.get())
     }
 
     /// A string.

@@ -100,7 +100,7 @@ impl Driver {
             }
         };
         let id = request.get("id").cloned().unwrap_or(Value::Null);
-        let arguments = Arguments::new(&request);
+        let arguments = Arguments::new(&request, line);
         let result = arguments.text("do").and_then(|operation| self.perform(operation, &arguments));
         match result {
             Ok(value) => json!({"id": id, "ok": value}),

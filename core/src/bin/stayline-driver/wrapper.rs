@@ -115,9 +115,9 @@ fn timeout(machine: &mut Wrapper, arguments: &Arguments) -> Answer {
 }
 
 fn send(machine: &mut Wrapper, arguments: &Arguments) -> Answer {
-    let data = arguments.given("data").map_or_else(|| "{}".to_owned(), Value::to_string);
+    let data = arguments.json("data").unwrap_or("{}");
     let options = SendOptions { droppable: arguments.flag("droppable")?, ..SendOptions::default() };
-    Ok(json!(machine.send(arguments.text("type")?, &data, options, arguments.integer("now")?)?))
+    Ok(json!(machine.send(arguments.text("type")?, data, options, arguments.integer("now")?)?))
 }
 
 fn close(machine: &mut Wrapper, arguments: &Arguments) -> Answer {
