@@ -1,5 +1,6 @@
 //! Notifications: what a host is told (R39).
 
+use std::ptr;
 use std::sync::Arc;
 
 use stayline::session::records::{NotificationKind, NotificationRecord};
@@ -231,14 +232,16 @@ pub extern "C" fn stayline_notifications_count(
     boundary::look(notifications, 0, Vec::len)
 }
 
-/// One of them, from 0; NULL beyond the last. It belongs to the list, and lives as long as it.
-/// Threads: any.
+/// One of them, from 0; NULL beyond the last. It belongs to the list, and lives as long as it; it
+/// can be acknowledged or requeued, but not freed. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_notifications_at(
     notifications: Option<&stayline_notifications>,
     index: usize,
-) -> Option<&stayline_notification> {
-    boundary::look(notifications, None, |list| list.get(index))
+) -> *mut stayline_notification {
+    boundary::look(notifications, ptr::null_mut(), |list| {
+        list.get(index).map_or(ptr::null_mut(), |found| ptr::from_ref(found).cast_mut())
+    })
 }
 
 /// Frees the list and what is in it; NULL is fine.
