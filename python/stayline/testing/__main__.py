@@ -1,7 +1,7 @@
 """``python -m stayline.testing PATH... [--driver python|EXECUTABLE] [--store STORE] [--json]``.
 
-With ``--keep-store DIR`` the files of every scenario stay, in ``DIR/0001`` and so on in the order in
-which they are run; over sqlite the store is ``scenario.db`` there.
+With ``--keep-store DIR`` the files of every scenario stay, in ``DIR/0001`` and so on in the order
+in which they are run; over sqlite the store is ``scenario.db`` there.
 
 One line a scenario, the sums last. Exit code 0: all passed or were skipped; 1: some failed; 2: a
 file is no scenario file or uses a word that does not exist (the others are still run).
