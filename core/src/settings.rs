@@ -17,6 +17,10 @@ pub type Millis = i64;
 /// No duration may be longer than this (100 years), so that adding two never overflows.
 pub const MAX_DURATION_MS: Millis = 100 * 365 * 86_400_000;
 
+/// No moment that a host tells may be further from the epoch than this, so that there is room for
+/// whatever is counted from it.
+pub const MAX_MOMENT_MS: Millis = Millis::MAX / 4;
+
 const DAY_MS: Millis = 86_400_000;
 
 /// How many times a wrapper tries to reconnect (R41).

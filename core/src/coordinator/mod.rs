@@ -195,6 +195,11 @@ impl Coordinator {
         self.shared.read(|reader| reader.sessions(limit))
     }
 
+    /// Whether it still works: `Closed` after its end, `Panic` after a bug of ours.
+    pub fn check_open(&self) -> Result<(), Error> {
+        self.shared.check_open()
+    }
+
     /// Its settings.
     pub fn settings(&self) -> &Settings {
         &self.shared.settings

@@ -17,7 +17,7 @@ use crate::session::records::{ExecutionRecord, Lease, SessionRecord, Status};
 use crate::session::{
     self, Command, Failure, FailureCause, Health, InterruptGrace, LinkMode, Proof, Reply, Verdict,
 };
-use crate::settings::Millis;
+use crate::settings::{MAX_MOMENT_MS, Millis};
 use crate::store::EventPage;
 use crate::wake::Wake;
 
@@ -215,7 +215,7 @@ impl Session {
     }
 
     /// Ends a running execution in the host's name. `InvalidTransition` when it has ended, or
-    /// cannot end so (R1).
+    /// cannot end so (R1); `InvalidArgument` for a moment beyond all calendars.
     pub fn finish(
         &self,
         execution_id: &str,
@@ -224,6 +224,11 @@ impl Session {
         completed_at: Option<Millis>,
     ) -> Result<(), Error> {
         let execution_id = self.checked("execution", execution_id)?;
+        if let Some(at) = completed_at
+            && !(-MAX_MOMENT_MS..=MAX_MOMENT_MS).contains(&at)
+        {
+            return Err(Error::invalid(format!("completed_at cannot be {at}")));
+        }
         let message = message.map(Arc::from);
         self.apply(Command::Finish { execution_id, status, message, completed_at })?;
         Ok(())

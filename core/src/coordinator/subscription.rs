@@ -326,7 +326,7 @@ impl Subscription {
     fn look_for_gap(&mut self, known: Option<&str>, epoch: &str, bounds: LogBounds) {
         let requested = self.cursor;
         let is_foreign = known.is_some_and(|known| known != epoch);
-        let is_lost = requested + 1 < bounds.earliest;
+        let is_lost = requested.saturating_add(1) < bounds.earliest;
         let is_ahead = requested > bounds.last;
         if !(is_foreign || is_lost || is_ahead) {
             return;
