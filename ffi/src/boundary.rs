@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use stayline::Error;
 
 use crate::error::{Failure, OutError, report, stayline_status};
-use crate::process;
+use crate::{log, process};
 
 /// What a body returns.
 pub(crate) type Done = Result<(), Failure>;
@@ -37,7 +37,14 @@ impl Guard {
         if self.poisoned.load(Ordering::Acquire) {
             return Err(Error::Panic { detail: "an earlier call on this object failed".into() });
         }
+        if log::is_telling() {
+            return Err(Error::invalid("a log callback must not use objects of this library"));
+        }
         Ok(())
+    }
+
+    fn poison(&self) {
+        self.poisoned.store(true, Ordering::Release);
     }
 }
 
@@ -155,9 +162,15 @@ pub(crate) fn on_guarded<'a, O: Object + 'a>(
         let Handle { guard, value } = object.handle();
         guard.check()?;
         match catch_unwind(AssertUnwindSafe(|| body(guard, value))) {
-            Ok(done) => done,
+            Ok(done) => {
+                // The core keeps its own panics in, and says so.
+                if done.as_ref().is_err_and(Failure::is_panic) {
+                    guard.poison();
+                }
+                done
+            }
             Err(panic) => {
-                guard.poisoned.store(true, Ordering::Release);
+                guard.poison();
                 Err(panicked(&*panic).into())
             }
         }
@@ -182,10 +195,22 @@ where
     match catch_unwind(AssertUnwindSafe(|| body(value))) {
         Ok(found) => found,
         Err(_) => {
-            guard.poisoned.store(true, Ordering::Release);
+            guard.poison();
             otherwise
         }
     }
+}
+
+/// What stands behind an object that is only read from to make another one, and may be left out;
+/// a copy of it.
+pub(crate) fn copied<O: Object, T>(
+    object: Option<&O>,
+    copy: impl FnOnce(&O::Value) -> T,
+) -> Result<Option<T>, Error> {
+    let Some(object) = object else { return Ok(None) };
+    let Handle { guard, value } = object.handle();
+    guard.check()?;
+    Ok(Some(copy(value)))
 }
 
 /// Something that touches no handle's inside: only keeps panics in.

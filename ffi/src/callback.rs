@@ -1,10 +1,8 @@
 //! Callbacks of the host: `{call, drop, user_data}`.
 
 use std::ffi::c_void;
-use std::sync::Arc;
 
 use stayline::Error;
-use stayline::lock::RwLock;
 
 /// A host's function with what belongs to it. It is called from threads of ours; `drop` is called
 /// once, after every call has returned, and no call begins after it.
@@ -50,6 +48,3 @@ impl<F: Copy> Drop for Callback<F> {
         }
     }
 }
-
-/// A callback that can be taken away while others may be calling it.
-pub(crate) type Slot<F> = RwLock<Option<Arc<Callback<F>>>>;

@@ -116,6 +116,13 @@ pub(crate) struct Failure {
     is_passing: bool,
 }
 
+impl Failure {
+    /// A bug of ours.
+    pub(crate) fn is_panic(&self) -> bool {
+        matches!(self.error, Error::Panic { .. })
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         Failure { error, is_passing: false }

@@ -1,14 +1,16 @@
 //! The core's log records on their way to the host's callback. It is the one thing that is per
 //! process.
 //!
-//! The core tells what it does through `tracing`, from any of its threads and from within calls.
-//! The callback runs right there; what it calls in turn logs nothing, so it cannot call itself.
+//! The core tells what it does through `tracing`, from any of its threads and from within calls,
+//! also in the middle of a commit. The callback runs right there, so that nothing is lost when the
+//! process ends; it may hold locks of ours then, and objects refuse to be used (`Guard::check`).
 
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::fmt::Write;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
-use std::sync::{Arc, Once};
+use std::ptr;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Arc, Once, PoisonError, RwLock};
 
 use stayline::Error;
 use tracing::field::{Field, Visit};
@@ -17,7 +19,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::boundary;
-use crate::callback::{Callback, Slot};
+use crate::callback::Callback;
 use crate::error::{OutError, stayline_status};
 use crate::text::stayline_view;
 
@@ -34,13 +36,15 @@ pub enum stayline_log_level {
     Debug = 4,
 }
 
+type Slot = RwLock<Option<Arc<Callback<Call>>>>;
 type Call = extern "C" fn(user_data: *mut c_void, level: i32, message: stayline_view);
 
 /// Where log records go.
 ///
 /// `call` runs on whatever thread has something to say, several at a time, also on threads of the
-/// host's in the middle of a call; it must return soon and must not throw. It may call into this
-/// library, except `stayline_log_set`; what those calls would log is not told. `drop` runs once,
+/// host's in the middle of a call; it must return soon, must not wait for another thread that uses
+/// this library, and must not throw. From inside, objects cannot be used (`INVALID_ARGUMENT`, and
+/// looks answer nothing) and must not be freed; errors, buffers and names can. `drop` runs once,
 /// after every `call` has returned, and no call begins after it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -53,15 +57,28 @@ pub struct stayline_log_callback {
     pub user_data: *mut c_void,
 }
 
-static SLOT: Slot<Call> = Slot::new(None);
+/// Where the callback is, and who is calling it; at first [`FIRST`]. A forked child gets one of its
+/// own: in the parent's there are callers that do not exist in the child.
+static SLOT: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
+static FIRST: Slot = Slot::new(None);
 static LEVEL: AtomicI32 = AtomicI32::new(0);
 
 thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
+fn slot() -> &'static Slot {
+    // SAFETY: it is NULL, or was leaked in `after_fork`.
+    unsafe { SLOT.load(Ordering::Acquire).as_ref() }.unwrap_or(&FIRST)
+}
+
+/// Whether this thread is inside of the callback.
+pub(crate) fn is_telling() -> bool {
+    INSIDE.get()
+}
+
 /// Sets where the log records of this process go, instead of where they went before; the callback
-/// there was is dropped before this returns.
+/// there was is dropped before this returns, which waits for the calls of it that are under way.
 ///
 /// - `callback`: taken over in any case. With a NULL `call` nothing is told any more.
 /// - `level`: the least important `stayline_log_level` that is told.
@@ -93,8 +110,10 @@ pub extern "C" fn stayline_log_set(
         }
         collect()?;
         // Waits for the calls that are under way: they read the slot while they call.
-        let old = std::mem::replace(&mut *SLOT.write(), callback.map(Arc::new));
-        LEVEL.store(if SLOT.read().is_some() { level } else { 0 }, Ordering::Relaxed);
+        let mut slot = slot().write().unwrap_or_else(PoisonError::into_inner);
+        LEVEL.store(if callback.is_some() { level } else { 0 }, Ordering::Relaxed);
+        let old = std::mem::replace(&mut *slot, callback.map(Arc::new));
+        std::mem::drop(slot);
         tracing::callsite::rebuild_interest_cache();
         std::mem::drop(old);
         Ok(())
@@ -118,6 +137,9 @@ fn collect() -> Result<(), Error> {
 /// In a forked child: the host's callback goes on there, like the rest of its code.
 pub(crate) fn after_fork() {
     INSIDE.set(false);
+    // Empty if somebody was about to change it.
+    let callback = slot().try_read().ok().and_then(|callback| callback.clone());
+    SLOT.store(Box::into_raw(Box::new(Slot::new(callback))), Ordering::Release);
 }
 
 /// Hands the core's records to the callback.
@@ -154,7 +176,7 @@ impl Subscriber for Collector {
         } as i32;
         let message = text.message + &text.fields;
         // Held during the call, so that `stayline_log_set` returns after it.
-        if let Some(callback) = &*SLOT.read() {
+        if let Some(callback) = &*slot().read().unwrap_or_else(PoisonError::into_inner) {
             callback.with(|call, user_data| call(user_data, level, stayline_view::of(&message)));
         }
         INSIDE.set(false);
