@@ -11,7 +11,8 @@
  * Status. What can fail returns a stayline_status: STAYLINE_STATUS_OK, or a number of
  *   docs/errors.md. Comments name statuses without their prefix. Besides those they name, every
  *   function that takes an object may return INVALID_ARGUMENT (the object, or an output that must
- *   be given, is NULL; a text is no UTF-8), FORK_ERROR (the object belongs to the process that
+ *   be given, is NULL; a text is no UTF-8; an id is none: 1 to max_id_bytes bytes, no control
+ *   characters; what would write, on a coordinator that only reads), FORK_ERROR (the object belongs to the process that
  *   this one was forked from) and PANIC (a bug of ours, now or in an earlier call on this object
  *   or on one that it came from).
  *
@@ -659,7 +660,8 @@ typedef struct stayline_output stayline_output;
  * The machine of a wrapper: no socket, no clock, no randomness of its own. After every call that
  * takes `now_ms`, take its actions with `stayline_sansio_poll_action` until there is none and do
  * them in order; then call `stayline_sansio_handle_timeout` at `stayline_sansio_next_deadline`.
- * Time is ms since the Unix epoch and must not go back. Any thread may use it, one at a time if
+ * Time is ms since the Unix epoch and must not go back; one beyond all calendars is
+ * `INVALID_ARGUMENT` to all of them. Any thread may use it, one at a time if
  * the order matters.
  */
 typedef struct stayline_sansio stayline_sansio;
@@ -1086,8 +1088,9 @@ typedef struct {
  * Where log records go.
  *
  * `call` runs on whatever thread has something to say, several at a time, also on threads of the
- * host's in the middle of a call; it must return soon and must not throw. It may call into this
- * library, except `stayline_log_set`; what those calls would log is not told. `drop` runs once,
+ * host's in the middle of a call; it must return soon, must not wait for another thread that uses
+ * this library, and must not throw. From inside, objects cannot be used (`INVALID_ARGUMENT`, and
+ * looks answer nothing) and must not be freed; errors, buffers and names can. `drop` runs once,
  * after every `call` has returned, and no call begins after it.
  */
 typedef struct {
@@ -1570,7 +1573,8 @@ void stayline_action_free(stayline_action *action);
  * - `now_ms`: what it shows, ms since the Unix epoch.
  * - `out_clock`: yours; free it with `stayline_clock_free`. Coordinators keep it alive.
  *
- * Returns `OK`, or `INVALID_ARGUMENT` when `out_clock` is NULL. Threads: any.
+ * Returns `OK`, or `INVALID_ARGUMENT` when `out_clock` is NULL or `now_ms` is beyond all calendars.
+ * Threads: any.
  */
 stayline_status stayline_clock_new(int64_t now_ms,
                                    stayline_clock **out_clock,
@@ -1585,7 +1589,8 @@ int64_t stayline_clock_now(const stayline_clock *clock);
  * Moves on by `ms`, from one due moment to the next; what is due is handled on this thread, each
  * at its own moment (R18).
  *
- * Returns `OK`, or `INVALID_ARGUMENT` for a negative `ms`, or one beyond 100 years. Threads: any.
+ * Returns `OK`, or `INVALID_ARGUMENT` for a negative `ms`, one beyond 100 years, or one that leads
+ * beyond all calendars. Threads: any.
  */
 stayline_status stayline_clock_advance(stayline_clock *clock,
                                        int64_t ms,
@@ -1594,7 +1599,8 @@ stayline_status stayline_clock_advance(stayline_clock *clock,
 /**
  * Time jumps by `ms` without the coordinators noticing before it is over (R18b).
  *
- * Returns `OK`, or `INVALID_ARGUMENT` for a negative `ms`, or one beyond 100 years. Threads: any.
+ * Returns `OK`, or `INVALID_ARGUMENT` for a negative `ms`, one beyond 100 years, or one that leads
+ * beyond all calendars. Threads: any.
  */
 stayline_status stayline_clock_suspend(stayline_clock *clock,
                                        int64_t ms,
@@ -1604,7 +1610,7 @@ stayline_status stayline_clock_suspend(stayline_clock *clock,
  * Only moves time, to `now_ms` or not at all if that has passed; nothing that is due is handled
  * (see `stayline_coordinator_handle_due`).
  *
- * Returns `OK`, or `INVALID_ARGUMENT` for NULL. Threads: any.
+ * Returns `OK`, or `INVALID_ARGUMENT` for a time beyond all calendars. Threads: any.
  */
 stayline_status stayline_clock_set(stayline_clock *clock,
                                    int64_t now_ms,
@@ -1641,6 +1647,8 @@ stayline_coordinator_options stayline_coordinator_options_default(void);
  * - `INVALID_SETTINGS`: settings that contradict each other (R24).
  * - `STORE_IN_USE`: another coordinator owns the file; its fields say which.
  * - `STORE_FORMAT`, `STORE_ERROR`
+ * - `FORK_ERROR`: settings or a clock of the process that this one was forked from.
+ * - `LIMIT_EXCEEDED`: no thread can be made.
  *
  * Threads: any. It may wait for a disk.
  */
@@ -1806,6 +1814,7 @@ stayline_status stayline_coordinator_notifications(const stayline_coordinator *c
  * - `INVALID_ARGUMENT`: an address that cannot be bound; anything but loopback without a key; a
  *   base path that does not begin with `/`.
  * - `CLOSED`
+ * - `LIMIT_EXCEEDED`: no thread can be made.
  *
  * Threads: any.
  */
@@ -2036,6 +2045,7 @@ stayline_status stayline_execution_refresh(const stayline_execution *execution,
  * - `OK`: it is terminal.
  * - `TIMEOUT`: it is not, yet.
  * - `NOT_FOUND`: its session was deleted meanwhile.
+ * - `INVALID_ARGUMENT`: not terminal, on a coordinator that only reads and so hears of no end.
  * - `CLOSED`: the coordinator was closed, also while this call waited.
  * - `STORE_ERROR`
  *
@@ -2052,8 +2062,9 @@ stayline_status stayline_execution_wait(const stayline_execution *execution,
  *
  * - `out_fd`: borrowed; it lives as long as this object. Never read from it or close it.
  *
- * Returns `OK`, `NOT_FOUND`, `CLOSED`, or `LIMIT_EXCEEDED` when the process has no descriptor
- * left. Threads: any.
+ * Returns `OK`, `NOT_FOUND`, `CLOSED`, `STORE_ERROR`, `INVALID_ARGUMENT` as
+ * `stayline_execution_wait`, or `LIMIT_EXCEEDED` when the process has no descriptor left. Threads:
+ * any.
  */
 stayline_status stayline_execution_fd(const stayline_execution *execution,
                                       int *out_fd,
@@ -2287,7 +2298,7 @@ void stayline_link_free(stayline_link *link);
 
 /**
  * Sets where the log records of this process go, instead of where they went before; the callback
- * there was is dropped before this returns.
+ * there was is dropped before this returns, which waits for the calls of it that are under way.
  *
  * - `callback`: taken over in any case. With a NULL `call` nothing is told any more.
  * - `level`: the least important `stayline_log_level` that is told.
@@ -2371,11 +2382,11 @@ void stayline_notification_free(stayline_notification *notification);
 size_t stayline_notifications_count(const stayline_notifications *notifications);
 
 /**
- * One of them, from 0; NULL beyond the last. It belongs to the list, and lives as long as it.
- * Threads: any.
+ * One of them, from 0; NULL beyond the last. It belongs to the list, and lives as long as it; it
+ * can be acknowledged or requeued, but not freed. Threads: any.
  */
-const stayline_notification *stayline_notifications_at(const stayline_notifications *notifications,
-                                                       size_t index);
+stayline_notification *stayline_notifications_at(const stayline_notifications *notifications,
+                                                 size_t index);
 
 /**
  * Frees the list and what is in it; NULL is fine.
@@ -2392,7 +2403,8 @@ void stayline_notifications_free(stayline_notifications *notifications);
  *   takes the system's randomness.
  * - `out_sansio`: yours; free it with `stayline_sansio_free`.
  *
- * Returns `OK`, `INVALID_SETTINGS` (R24), or `INVALID_ARGUMENT`. Threads: any.
+ * Returns `OK`, `INVALID_SETTINGS` (R24), `INVALID_ARGUMENT`, or `FORK_ERROR` for settings of the
+ * process that this one was forked from. Threads: any.
  */
 stayline_status stayline_sansio_new(const stayline_settings *settings,
                                     const uint8_t *seed,
@@ -2503,7 +2515,8 @@ bool stayline_sansio_has_room(const stayline_sansio *sansio);
  *
  * - `branch`: may be none.
  *
- * Returns `OK`, or `CLOSED` after the end. Threads: any.
+ * Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
+ * any.
  */
 stayline_status stayline_sansio_complete(stayline_sansio *sansio,
                                          int64_t exit_code,
@@ -2514,7 +2527,8 @@ stayline_status stayline_sansio_complete(stayline_sansio *sansio,
 /**
  * The run has failed: a fatal `error` goes out, then it drains and closes.
  *
- * Returns `OK`, or `CLOSED` after the end. Threads: any.
+ * Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
+ * any.
  */
 stayline_status stayline_sansio_fail(stayline_sansio *sansio,
                                      stayline_view error,
@@ -2526,7 +2540,8 @@ stayline_status stayline_sansio_fail(stayline_sansio *sansio,
  *
  * - `reason`: may be none.
  *
- * Returns `OK`, or `CLOSED` after the end. Threads: any.
+ * Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
+ * any.
  */
 stayline_status stayline_sansio_interrupted(stayline_sansio *sansio,
                                             stayline_view reason,
@@ -2562,7 +2577,8 @@ stayline_status stayline_sansio_start_job(stayline_sansio *sansio,
  *
  * - `out_message_id`: may be NULL. R50; yours, free it with `stayline_buffer_free`.
  *
- * Returns `OK`, or `INVALID_ARGUMENT` without a job. Threads: any.
+ * Returns `OK`, `INVALID_ARGUMENT` without a job and while the run is stopping, or `CLOSED` after
+ * the end. Threads: any.
  */
 stayline_status stayline_sansio_begin_turn(stayline_sansio *sansio,
                                            int64_t now_ms,
@@ -2574,8 +2590,8 @@ stayline_status stayline_sansio_begin_turn(stayline_sansio *sansio,
  *
  * - `properties`: JSON; none: `{}`.
  *
- * Returns `OK`, `INVALID_ARGUMENT` for properties that are no JSON, `INVALID_EVENT`, `FULL`, or
- * `CLOSED`. Threads: any.
+ * Returns `OK`, also after the end, when it means nothing any more; `INVALID_ARGUMENT` for
+ * properties that are no JSON; `INVALID_EVENT`; or `FULL`. Threads: any.
  */
 stayline_status stayline_sansio_handle_agent_event(stayline_sansio *sansio,
                                                    stayline_view event_type,
@@ -3032,8 +3048,8 @@ stayline_status stayline_session_count_events(const stayline_session *session,
  * - `options`: NULL for everything from the beginning.
  * - `out_subscription`: yours; free it with `stayline_subscription_free`.
  *
- * Returns `OK`, `INVALID_ARGUMENT`, `NOT_FOUND` for an unknown session or `until`, `CLOSED`, or
- * `STORE_ERROR`. Threads: any.
+ * Returns `OK`; `INVALID_ARGUMENT`, also on a coordinator that only reads; `NOT_FOUND` for an
+ * unknown session or `until`; `CLOSED`; or `STORE_ERROR`. Threads: any.
  */
 stayline_status stayline_session_subscribe(const stayline_session *session,
                                            const stayline_subscribe_options *options,
@@ -3219,7 +3235,8 @@ stayline_subscribe_options stayline_subscribe_options_default(void);
  *
  * Returns:
  * - `OK`
- * - `CLOSED`: the subscription was closed, also while this call waited.
+ * - `CLOSED`: the subscription was closed, also while this call waited. The end of its coordinator
+ *   is an end of the stream.
  * - `STORE_ERROR`
  *
  * Threads: any.
@@ -3329,6 +3346,8 @@ stayline_wrapper_options stayline_wrapper_options_default(void);
  * - `OK`
  * - `INVALID_ARGUMENT`: an address that is none; no session or execution id.
  * - `INVALID_SETTINGS`: settings that contradict each other (R24).
+ * - `FORK_ERROR`: settings of the process that this one was forked from.
+ * - `LIMIT_EXCEEDED`: no thread can be made.
  *
  * Threads: any.
  */
@@ -3425,7 +3444,8 @@ stayline_status stayline_wrapper_try_send(stayline_wrapper *wrapper,
  *
  * - `branch`: may be none.
  *
- * Returns `OK`, or `CLOSED` after the end. Threads: any.
+ * Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
+ * any.
  */
 stayline_status stayline_wrapper_complete(stayline_wrapper *wrapper,
                                           int64_t exit_code,
@@ -3437,7 +3457,8 @@ stayline_status stayline_wrapper_complete(stayline_wrapper *wrapper,
  *
  * - `error`: what the execution's error becomes.
  *
- * Returns `OK`, or `CLOSED` after the end. Threads: any.
+ * Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
+ * any.
  */
 stayline_status stayline_wrapper_fail(stayline_wrapper *wrapper,
                                       stayline_view error,
@@ -3448,7 +3469,8 @@ stayline_status stayline_wrapper_fail(stayline_wrapper *wrapper,
  *
  * - `reason`: may be none.
  *
- * Returns `OK`, or `CLOSED` after the end. Threads: any.
+ * Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
+ * any.
  */
 stayline_status stayline_wrapper_interrupted(stayline_wrapper *wrapper,
                                              stayline_view reason,
@@ -3500,8 +3522,7 @@ stayline_job stayline_job_default(void);
  *
  * - `job`: NULL for one without anything.
  *
- * Returns `OK`, `INVALID_ARGUMENT`, `JOB_CONFLICT` while another is active, or `CLOSED`. Threads:
- * any.
+ * Returns `OK`, `INVALID_ARGUMENT`, or `JOB_CONFLICT` while another is active. Threads: any.
  */
 stayline_status stayline_wrapper_start_job(stayline_wrapper *wrapper,
                                            const stayline_job *job,
@@ -3512,7 +3533,8 @@ stayline_status stayline_wrapper_start_job(stayline_wrapper *wrapper,
  *
  * - `out_message_id`: may be NULL. R50; yours, free it with `stayline_buffer_free`.
  *
- * Returns `OK`, `INVALID_ARGUMENT` without a job, or `CLOSED`. Threads: any.
+ * Returns `OK`, `INVALID_ARGUMENT` without a job and while the run is stopping, or `CLOSED` after
+ * the end. Threads: any.
  */
 stayline_status stayline_wrapper_begin_turn(stayline_wrapper *wrapper,
                                             stayline_buffer *out_message_id,
@@ -3524,8 +3546,8 @@ stayline_status stayline_wrapper_begin_turn(stayline_wrapper *wrapper,
  * - `event_type`: the agent's word.
  * - `properties`: JSON; none: `{}`.
  *
- * Returns `OK`, `INVALID_ARGUMENT` for properties that are no JSON, `INVALID_EVENT`, `FULL`, or
- * `CLOSED`. Threads: any.
+ * Returns `OK`, also after the end, when it means nothing any more; `INVALID_ARGUMENT` for
+ * properties that are no JSON; `INVALID_EVENT`; or `FULL`. Threads: any.
  */
 stayline_status stayline_wrapper_agent_event(stayline_wrapper *wrapper,
                                              stayline_view event_type,
@@ -3642,7 +3664,8 @@ stayline_status stayline_wrapper_on_kill(stayline_wrapper *wrapper,
  *
  * - `timeout_ms`: 0: does not wait, below 0: for ever.
  *
- * Returns `OK`, `TIMEOUT`, or `CLOSED` when it is over with something left. Threads: any.
+ * Returns `OK`, `TIMEOUT`, or `CLOSED` when it was closed, also while this call waited, or is over
+ * with something left. Threads: any.
  */
 stayline_status stayline_wrapper_flush(const stayline_wrapper *wrapper,
                                        int64_t timeout_ms,

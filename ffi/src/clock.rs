@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use stayline::Error;
 use stayline::coordinator::ManualClock;
-use stayline::settings::{MAX_DURATION_MS, Millis};
+use stayline::settings::{MAX_DURATION_MS, MAX_MOMENT_MS, Millis};
 
 use crate::boundary::{self, Guard, Object, object, required};
 use crate::error::{OutError, stayline_status};
@@ -19,8 +19,17 @@ pub struct stayline_clock(boundary::Handle<ManualClock>);
 object!(stayline_clock, "clock", ManualClock);
 
 /// The clock behind the handle.
-pub(crate) fn of(clock: Option<&stayline_clock>) -> Option<ManualClock> {
-    boundary::look(clock, None, |clock| Some(clock.clone()))
+pub(crate) fn of(clock: Option<&stayline_clock>) -> Result<Option<ManualClock>, Error> {
+    boundary::copied(clock, ManualClock::clone)
+}
+
+/// A moment that a host tells, ms since the Unix epoch. One beyond all calendars is refused:
+/// deadlines are counted from it, and there must be room behind it.
+pub(crate) fn moment(at_ms: Millis, what: &str) -> Result<Millis, Error> {
+    match (-MAX_MOMENT_MS..=MAX_MOMENT_MS).contains(&at_ms) {
+        true => Ok(at_ms),
+        false => Err(Error::invalid(format!("{what} cannot be {at_ms}"))),
+    }
 }
 
 /// Makes a clock.
@@ -28,7 +37,8 @@ pub(crate) fn of(clock: Option<&stayline_clock>) -> Option<ManualClock> {
 /// - `now_ms`: what it shows, ms since the Unix epoch.
 /// - `out_clock`: yours; free it with `stayline_clock_free`. Coordinators keep it alive.
 ///
-/// Returns `OK`, or `INVALID_ARGUMENT` when `out_clock` is NULL. Threads: any.
+/// Returns `OK`, or `INVALID_ARGUMENT` when `out_clock` is NULL or `now_ms` is beyond all calendars.
+/// Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_clock_new(
     now_ms: i64,
@@ -38,7 +48,8 @@ pub extern "C" fn stayline_clock_new(
     let out_clock = required(out_clock, "out_clock");
     boundary::run(out_error, || {
         let out_clock = out_clock?;
-        out_clock.set(Some(stayline_clock::boxed(&Guard::new(), ManualClock::new(now_ms))));
+        let clock = ManualClock::new(moment(now_ms, "now_ms")?);
+        out_clock.set(Some(stayline_clock::boxed(&Guard::new(), clock)));
         Ok(())
     })
 }
@@ -52,7 +63,8 @@ pub extern "C" fn stayline_clock_now(clock: Option<&stayline_clock>) -> i64 {
 /// Moves on by `ms`, from one due moment to the next; what is due is handled on this thread, each
 /// at its own moment (R18).
 ///
-/// Returns `OK`, or `INVALID_ARGUMENT` for a negative `ms`, or one beyond 100 years. Threads: any.
+/// Returns `OK`, or `INVALID_ARGUMENT` for a negative `ms`, one beyond 100 years, or one that leads
+/// beyond all calendars. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_clock_advance(
     clock: *mut stayline_clock,
@@ -60,14 +72,15 @@ pub extern "C" fn stayline_clock_advance(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(clock, out_error, |clock| {
-        clock.advance(duration(ms)?);
+        clock.advance(duration(clock, ms)?);
         Ok(())
     })
 }
 
 /// Time jumps by `ms` without the coordinators noticing before it is over (R18b).
 ///
-/// Returns `OK`, or `INVALID_ARGUMENT` for a negative `ms`, or one beyond 100 years. Threads: any.
+/// Returns `OK`, or `INVALID_ARGUMENT` for a negative `ms`, one beyond 100 years, or one that leads
+/// beyond all calendars. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_clock_suspend(
     clock: *mut stayline_clock,
@@ -75,7 +88,7 @@ pub extern "C" fn stayline_clock_suspend(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(clock, out_error, |clock| {
-        clock.suspend(duration(ms)?);
+        clock.suspend(duration(clock, ms)?);
         Ok(())
     })
 }
@@ -83,7 +96,7 @@ pub extern "C" fn stayline_clock_suspend(
 /// Only moves time, to `now_ms` or not at all if that has passed; nothing that is due is handled
 /// (see `stayline_coordinator_handle_due`).
 ///
-/// Returns `OK`, or `INVALID_ARGUMENT` for NULL. Threads: any.
+/// Returns `OK`, or `INVALID_ARGUMENT` for a time beyond all calendars. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_clock_set(
     clock: *mut stayline_clock,
@@ -91,7 +104,7 @@ pub extern "C" fn stayline_clock_set(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(clock, out_error, |clock| {
-        clock.set(now_ms);
+        clock.set(moment(now_ms, "now_ms")?);
         Ok(())
     })
 }
@@ -111,9 +124,10 @@ pub extern "C" fn stayline_clock_free(clock: Option<Box<stayline_clock>>) {
     drop(clock);
 }
 
-fn duration(ms: Millis) -> Result<Millis, Error> {
-    match (0..=MAX_DURATION_MS).contains(&ms) {
-        true => Ok(ms),
-        false => Err(Error::invalid(format!("a clock cannot move by {ms} ms"))),
+fn duration(clock: &ManualClock, ms: Millis) -> Result<Millis, Error> {
+    if !(0..=MAX_DURATION_MS).contains(&ms) {
+        return Err(Error::invalid(format!("a clock cannot move by {ms} ms")));
     }
+    moment(clock.now() + ms, "the clock")?;
+    Ok(ms)
 }

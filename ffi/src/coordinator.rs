@@ -89,6 +89,8 @@ pub extern "C" fn stayline_coordinator_options_default() -> stayline_coordinator
 /// - `INVALID_SETTINGS`: settings that contradict each other (R24).
 /// - `STORE_IN_USE`: another coordinator owns the file; its fields say which.
 /// - `STORE_FORMAT`, `STORE_ERROR`
+/// - `FORK_ERROR`: settings or a clock of the process that this one was forked from.
+/// - `LIMIT_EXCEEDED`: no thread can be made.
 ///
 /// Threads: any. It may wait for a disk.
 #[unsafe(no_mangle)]
@@ -103,14 +105,14 @@ pub extern "C" fn stayline_coordinator_open(
         let out_coordinator = out_coordinator?;
         let location = location.text("location")?;
         let options = structs::read(options)?;
-        let settings = settings::copied(options.settings);
+        let settings = settings::copied(options.settings)?;
         let (coordinator, faults) = if options.read_only {
             if options.clock.is_some() {
                 return Err(Error::invalid("read_only takes no clock").into());
             }
             (Coordinator::open_read_only(location, settings)?, None)
         } else {
-            let clock = clock::of(options.clock).map_or(Clock::System, Clock::Manual);
+            let clock = clock::of(options.clock)?.map_or(Clock::System, Clock::Manual);
             let faults = Faults::new();
             let options = Options { settings, clock, faults: Some(faults.clone()) };
             (Coordinator::open(location, options)?, Some(faults))
@@ -394,6 +396,7 @@ pub extern "C" fn stayline_coordinator_notifications(
 /// - `INVALID_ARGUMENT`: an address that cannot be bound; anything but loopback without a key; a
 ///   base path that does not begin with `/`.
 /// - `CLOSED`
+/// - `LIMIT_EXCEEDED`: no thread can be made.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]

@@ -290,6 +290,7 @@ pub extern "C" fn stayline_execution_refresh(
 /// - `OK`: it is terminal.
 /// - `TIMEOUT`: it is not, yet.
 /// - `NOT_FOUND`: its session was deleted meanwhile.
+/// - `INVALID_ARGUMENT`: not terminal, on a coordinator that only reads and so hears of no end.
 /// - `CLOSED`: the coordinator was closed, also while this call waited.
 /// - `STORE_ERROR`
 ///
@@ -319,8 +320,9 @@ pub extern "C" fn stayline_execution_wait(
 ///
 /// - `out_fd`: borrowed; it lives as long as this object. Never read from it or close it.
 ///
-/// Returns `OK`, `NOT_FOUND`, `CLOSED`, or `LIMIT_EXCEEDED` when the process has no descriptor
-/// left. Threads: any.
+/// Returns `OK`, `NOT_FOUND`, `CLOSED`, `STORE_ERROR`, `INVALID_ARGUMENT` as
+/// `stayline_execution_wait`, or `LIMIT_EXCEEDED` when the process has no descriptor left. Threads:
+/// any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_execution_fd(
     execution: Option<&stayline_execution>,

@@ -10,7 +10,7 @@ use stayline::wrapper::{Outcome, Refused, Wrapper};
 
 use crate::action::stayline_action;
 use crate::boundary::{self, Guard, Object, object, required};
-use crate::clock::STAYLINE_NONE;
+use crate::clock::{STAYLINE_NONE, moment};
 use crate::error::{OutError, stayline_status};
 use crate::settings::{self, stayline_settings};
 use crate::structs::{self, Versioned, versioned};
@@ -22,7 +22,8 @@ use crate::wrapper::{
 /// The machine of a wrapper: no socket, no clock, no randomness of its own. After every call that
 /// takes `now_ms`, take its actions with `stayline_sansio_poll_action` until there is none and do
 /// them in order; then call `stayline_sansio_handle_timeout` at `stayline_sansio_next_deadline`.
-/// Time is ms since the Unix epoch and must not go back. Any thread may use it, one at a time if
+/// Time is ms since the Unix epoch and must not go back; one beyond all calendars is
+/// `INVALID_ARGUMENT` to all of them. Any thread may use it, one at a time if
 /// the order matters.
 pub struct stayline_sansio(boundary::Handle<Mutex<Wrapper>>);
 object!(stayline_sansio, "sans-IO wrapper", Mutex<Wrapper>);
@@ -34,7 +35,8 @@ object!(stayline_sansio, "sans-IO wrapper", Mutex<Wrapper>);
 ///   takes the system's randomness.
 /// - `out_sansio`: yours; free it with `stayline_sansio_free`.
 ///
-/// Returns `OK`, `INVALID_SETTINGS` (R24), or `INVALID_ARGUMENT`. Threads: any.
+/// Returns `OK`, `INVALID_SETTINGS` (R24), `INVALID_ARGUMENT`, or `FORK_ERROR` for settings of the
+/// process that this one was forked from. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_sansio_new(
     settings: Option<&stayline_settings>,
@@ -54,7 +56,7 @@ pub extern "C" fn stayline_sansio_new(
             }
         };
         // Big-endian: the bytes in the order in which the number is written.
-        let machine = Wrapper::new(settings::copied(settings), u128::from_be_bytes(seed))?;
+        let machine = Wrapper::new(settings::copied(settings)?, u128::from_be_bytes(seed))?;
         out_sansio.set(Some(stayline_sansio::boxed(&Guard::new(), Mutex::new(machine))));
         Ok(())
     })
@@ -74,6 +76,7 @@ pub extern "C" fn stayline_sansio_open(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(sansio, out_error, |machine| {
+        let now_ms = moment(now_ms, "now_ms")?;
         let execution_id = execution_id.text("execution_id")?;
         let mut machine = machine.lock();
         let open = if retry_first { Wrapper::open_retrying } else { Wrapper::open };
@@ -95,6 +98,7 @@ pub extern "C" fn stayline_sansio_handle_opened(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(sansio, out_error, |machine| {
+        let now_ms = moment(now_ms, "now_ms")?;
         machine.lock().handle_opened(attempt, (protocol > 0).then_some(protocol), now_ms);
         Ok(())
     })
@@ -142,6 +146,7 @@ pub extern "C" fn stayline_sansio_handle_refused(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(sansio, out_error, |machine| {
+        let now_ms = moment(now_ms, "now_ms")?;
         let refused = structs::read(refused)?;
         let refused = Refused {
             status: (refused.status > 0).then_some(refused.status),
@@ -173,6 +178,7 @@ pub extern "C" fn stayline_sansio_handle_closed(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(sansio, out_error, |machine| {
+        let now_ms = moment(now_ms, "now_ms")?;
         let reason = reason.optional("reason")?.unwrap_or("");
         machine.lock().handle_closed(attempt, code, reason, now_ms);
         Ok(())
@@ -191,6 +197,7 @@ pub extern "C" fn stayline_sansio_handle_frame(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(sansio, out_error, |machine| {
+        let now_ms = moment(now_ms, "now_ms")?;
         machine.lock().handle_frame(attempt, text.text("text")?, now_ms);
         Ok(())
     })
@@ -206,6 +213,7 @@ pub extern "C" fn stayline_sansio_handle_timeout(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(sansio, out_error, |machine| {
+        let now_ms = moment(now_ms, "now_ms")?;
         machine.lock().handle_timeout(now_ms);
         Ok(())
     })
@@ -227,6 +235,7 @@ pub extern "C" fn stayline_sansio_send(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(sansio, out_error, |machine| {
+        let now_ms = moment(now_ms, "now_ms")?;
         let (event_type, data) = (event_type.text("event_type")?, data.optional("data")?);
         let options = wrapper::send_options(options)?;
         Ok(machine.lock().send(event_type, data.unwrap_or("{}"), options, now_ms)?)
@@ -243,7 +252,8 @@ pub extern "C" fn stayline_sansio_has_room(sansio: Option<&stayline_sansio>) -> 
 ///
 /// - `branch`: may be none.
 ///
-/// Returns `OK`, or `CLOSED` after the end. Threads: any.
+/// Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
+/// any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_sansio_complete(
     sansio: *mut stayline_sansio,
@@ -253,13 +263,15 @@ pub extern "C" fn stayline_sansio_complete(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(sansio, out_error, |machine| {
+        let now_ms = moment(now_ms, "now_ms")?;
         Ok(machine.lock().complete(exit_code, branch.optional("branch")?, now_ms)?)
     })
 }
 
 /// The run has failed: a fatal `error` goes out, then it drains and closes.
 ///
-/// Returns `OK`, or `CLOSED` after the end. Threads: any.
+/// Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
+/// any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_sansio_fail(
     sansio: *mut stayline_sansio,
@@ -268,6 +280,7 @@ pub extern "C" fn stayline_sansio_fail(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(sansio, out_error, |machine| {
+        let now_ms = moment(now_ms, "now_ms")?;
         Ok(machine.lock().fail(error.text("error")?, now_ms)?)
     })
 }
@@ -276,7 +289,8 @@ pub extern "C" fn stayline_sansio_fail(
 ///
 /// - `reason`: may be none.
 ///
-/// Returns `OK`, or `CLOSED` after the end. Threads: any.
+/// Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
+/// any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_sansio_interrupted(
     sansio: *mut stayline_sansio,
@@ -285,6 +299,7 @@ pub extern "C" fn stayline_sansio_interrupted(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(sansio, out_error, |machine| {
+        let now_ms = moment(now_ms, "now_ms")?;
         Ok(machine.lock().interrupted(reason.optional("reason")?, now_ms)?)
     })
 }
@@ -303,6 +318,7 @@ pub extern "C" fn stayline_sansio_close(
 ) -> stayline_status {
     boundary::optional(&mut out_unacknowledged);
     boundary::on(sansio, out_error, |machine| {
+        let now_ms = moment(now_ms, "now_ms")?;
         let given_up = machine.lock().close(now_ms);
         if let Some(out_unacknowledged) = out_unacknowledged {
             out_unacknowledged.write(given_up);
@@ -324,6 +340,7 @@ pub extern "C" fn stayline_sansio_start_job(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(sansio, out_error, |machine| {
+        let now_ms = moment(now_ms, "now_ms")?;
         Ok(machine.lock().start_job(wrapper::job(job, None)?, now_ms)?)
     })
 }
@@ -332,7 +349,8 @@ pub extern "C" fn stayline_sansio_start_job(
 ///
 /// - `out_message_id`: may be NULL. R50; yours, free it with `stayline_buffer_free`.
 ///
-/// Returns `OK`, or `INVALID_ARGUMENT` without a job. Threads: any.
+/// Returns `OK`, `INVALID_ARGUMENT` without a job and while the run is stopping, or `CLOSED` after
+/// the end. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_sansio_begin_turn(
     sansio: *mut stayline_sansio,
@@ -342,6 +360,7 @@ pub extern "C" fn stayline_sansio_begin_turn(
 ) -> stayline_status {
     boundary::optional(&mut out_message_id);
     boundary::on(sansio, out_error, |machine| {
+        let now_ms = moment(now_ms, "now_ms")?;
         let message_id = machine.lock().begin_turn(now_ms)?;
         if let Some(out_message_id) = out_message_id {
             out_message_id.write(stayline_buffer::of(&message_id)?);
@@ -354,8 +373,8 @@ pub extern "C" fn stayline_sansio_begin_turn(
 ///
 /// - `properties`: JSON; none: `{}`.
 ///
-/// Returns `OK`, `INVALID_ARGUMENT` for properties that are no JSON, `INVALID_EVENT`, `FULL`, or
-/// `CLOSED`. Threads: any.
+/// Returns `OK`, also after the end, when it means nothing any more; `INVALID_ARGUMENT` for
+/// properties that are no JSON; `INVALID_EVENT`; or `FULL`. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_sansio_handle_agent_event(
     sansio: *mut stayline_sansio,
@@ -365,6 +384,7 @@ pub extern "C" fn stayline_sansio_handle_agent_event(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(sansio, out_error, |machine| {
+        let now_ms = moment(now_ms, "now_ms")?;
         let event_type = event_type.text("event_type")?;
         let properties = wrapper::properties(&properties)?;
         Ok(machine.lock().handle_agent_event(event_type, &properties, now_ms)?)
@@ -381,6 +401,7 @@ pub extern "C" fn stayline_sansio_handle_idle(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(sansio, out_error, |machine| {
+        let now_ms = moment(now_ms, "now_ms")?;
         machine.lock().handle_idle(now_ms);
         Ok(())
     })
@@ -398,6 +419,7 @@ pub extern "C" fn stayline_sansio_handle_task_done(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(sansio, out_error, |machine| {
+        let now_ms = moment(now_ms, "now_ms")?;
         machine.lock().handle_task_done(name.text("name")?, ok, now_ms);
         Ok(())
     })
@@ -413,6 +435,7 @@ pub extern "C" fn stayline_sansio_handle_aborted(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(sansio, out_error, |machine| {
+        let now_ms = moment(now_ms, "now_ms")?;
         machine.lock().handle_aborted(now_ms);
         Ok(())
     })

@@ -145,6 +145,7 @@ pub(crate) fn serve(
     address: &str,
     options: ServerOptions,
 ) -> Result<Serving, Error> {
+    home.coordinator.check_open()?;
     let core = server::serve(home.coordinator.clone(), address, options)?;
     let address = core.address().to_string();
     let running = Arc::new(Running { core });

@@ -665,8 +665,8 @@ pub extern "C" fn stayline_session_count_events(
 /// - `options`: NULL for everything from the beginning.
 /// - `out_subscription`: yours; free it with `stayline_subscription_free`.
 ///
-/// Returns `OK`, `INVALID_ARGUMENT`, `NOT_FOUND` for an unknown session or `until`, `CLOSED`, or
-/// `STORE_ERROR`. Threads: any.
+/// Returns `OK`; `INVALID_ARGUMENT`, also on a coordinator that only reads; `NOT_FOUND` for an
+/// unknown session or `until`; `CLOSED`; or `STORE_ERROR`. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_session_subscribe(
     session: Option<&stayline_session>,

@@ -16,10 +16,9 @@ pub struct stayline_settings(boundary::Handle<Mutex<Settings>>);
 object!(stayline_settings, "settings", Mutex<Settings>);
 
 /// A copy of what was given; the defaults for NULL.
-pub(crate) fn copied(settings: Option<&stayline_settings>) -> Settings {
-    settings.map_or_else(Settings::default, |settings| {
-        boundary::look(Some(settings), Settings::default(), |settings| settings.lock().clone())
-    })
+pub(crate) fn copied(settings: Option<&stayline_settings>) -> Result<Settings, Error> {
+    let copied = boundary::copied(settings, |settings| settings.lock().clone())?;
+    Ok(copied.unwrap_or_default())
 }
 
 /// An object for the caller.

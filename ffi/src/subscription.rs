@@ -62,7 +62,7 @@ pub(crate) struct Reading {
     ended: AtomicBool,
     closed: AtomicBool,
     // Keeps the coordinator alive.
-    _home: Arc<Home>,
+    home: Arc<Home>,
 }
 
 /// What a look at the cursor found.
@@ -82,7 +82,7 @@ impl stayline_subscription {
             last_id: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             closed: AtomicBool::new(false),
-            _home: Arc::clone(&held.home),
+            home: Arc::clone(&held.home),
         };
         stayline_subscription::boxed(guard, reading)
     }
@@ -103,6 +103,10 @@ impl Reading {
             }
             Next::Empty => None,
             Next::Ended => {
+                // Streams end with their coordinator; that a bug of ours ended it is told.
+                if let Err(panic @ Error::Panic { .. }) = self.home.coordinator.check_open() {
+                    return Err(panic.into());
+                }
                 self.ended.store(true, Ordering::Release);
                 // Who waits beside this caller shall see it too.
                 self.bell.wake();
@@ -131,7 +135,8 @@ impl Reading {
 ///
 /// Returns:
 /// - `OK`
-/// - `CLOSED`: the subscription was closed, also while this call waited.
+/// - `CLOSED`: the subscription was closed, also while this call waited. The end of its coordinator
+///   is an end of the stream.
 /// - `STORE_ERROR`
 ///
 /// Threads: any.

@@ -53,6 +53,24 @@ struct Queues {
     over: bool,
 }
 
+/// Signals kept for a host that takes none, since it only has a kill callback.
+const SIGNALS_KEPT: usize = 1_024;
+
+impl Queues {
+    /// When there is no room, one that a later one makes pointless goes, as in the core.
+    fn keep(&mut self, told: Told) {
+        if self.signals.len() >= SIGNALS_KEPT {
+            let pointless = |told: &Told| {
+                matches!(told, Told::Reconnecting(_) | Told::Reconnected | Told::Command(_))
+            };
+            if let Some(at) = self.signals.iter().position(pointless) {
+                self.signals.remove(at);
+            }
+        }
+        self.signals.push_back(told);
+    }
+}
+
 impl Hub {
     /// Moves what the core has told into the queues of those who want it.
     fn sort(&self) -> Result<(), Failure> {
@@ -65,7 +83,7 @@ impl Hub {
                     if let (Told::Abort { signal }, Some(kills)) = (&told, &mut queues.kills) {
                         kills.push_back(signal::number_of(*signal));
                     }
-                    queues.signals.push_back(told);
+                    queues.keep(told);
                     sorted = true;
                 }
                 Ok(None) => break,
@@ -160,6 +178,8 @@ pub extern "C" fn stayline_wrapper_options_default() -> stayline_wrapper_options
 /// - `OK`
 /// - `INVALID_ARGUMENT`: an address that is none; no session or execution id.
 /// - `INVALID_SETTINGS`: settings that contradict each other (R24).
+/// - `FORK_ERROR`: settings of the process that this one was forked from.
+/// - `LIMIT_EXCEEDED`: no thread can be made.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -172,7 +192,7 @@ pub extern "C" fn stayline_wrapper_open(
     boundary::run(out_error, || {
         let out_wrapper = out_wrapper?;
         let options = structs::read(options)?;
-        let settings = settings::copied(options.settings);
+        let settings = settings::copied(options.settings)?;
         let url = options.url.text("url")?.to_owned();
         let session_id = options.session_id.text("session_id")?.to_owned();
         let execution_id = options.execution_id.text("execution_id")?.to_owned();
@@ -335,7 +355,8 @@ pub extern "C" fn stayline_wrapper_try_send(
 ///
 /// - `branch`: may be none.
 ///
-/// Returns `OK`, or `CLOSED` after the end. Threads: any.
+/// Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
+/// any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_wrapper_complete(
     wrapper: *mut stayline_wrapper,
@@ -352,7 +373,8 @@ pub extern "C" fn stayline_wrapper_complete(
 ///
 /// - `error`: what the execution's error becomes.
 ///
-/// Returns `OK`, or `CLOSED` after the end. Threads: any.
+/// Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
+/// any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_wrapper_fail(
     wrapper: *mut stayline_wrapper,
@@ -366,7 +388,8 @@ pub extern "C" fn stayline_wrapper_fail(
 ///
 /// - `reason`: may be none.
 ///
-/// Returns `OK`, or `CLOSED` after the end. Threads: any.
+/// Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
+/// any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_wrapper_interrupted(
     wrapper: *mut stayline_wrapper,
@@ -514,8 +537,7 @@ pub(crate) fn job(job: *const stayline_job, own: Option<&str>) -> Result<Job, Er
 ///
 /// - `job`: NULL for one without anything.
 ///
-/// Returns `OK`, `INVALID_ARGUMENT`, `JOB_CONFLICT` while another is active, or `CLOSED`. Threads:
-/// any.
+/// Returns `OK`, `INVALID_ARGUMENT`, or `JOB_CONFLICT` while another is active. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_wrapper_start_job(
     wrapper: *mut stayline_wrapper,
@@ -531,7 +553,8 @@ pub extern "C" fn stayline_wrapper_start_job(
 ///
 /// - `out_message_id`: may be NULL. R50; yours, free it with `stayline_buffer_free`.
 ///
-/// Returns `OK`, `INVALID_ARGUMENT` without a job, or `CLOSED`. Threads: any.
+/// Returns `OK`, `INVALID_ARGUMENT` without a job and while the run is stopping, or `CLOSED` after
+/// the end. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_wrapper_begin_turn(
     wrapper: *mut stayline_wrapper,
@@ -553,8 +576,8 @@ pub extern "C" fn stayline_wrapper_begin_turn(
 /// - `event_type`: the agent's word.
 /// - `properties`: JSON; none: `{}`.
 ///
-/// Returns `OK`, `INVALID_ARGUMENT` for properties that are no JSON, `INVALID_EVENT`, `FULL`, or
-/// `CLOSED`. Threads: any.
+/// Returns `OK`, also after the end, when it means nothing any more; `INVALID_ARGUMENT` for
+/// properties that are no JSON; `INVALID_EVENT`; or `FULL`. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_wrapper_agent_event(
     wrapper: *mut stayline_wrapper,
@@ -805,7 +828,8 @@ fn call_back(
 ///
 /// - `timeout_ms`: 0: does not wait, below 0: for ever.
 ///
-/// Returns `OK`, `TIMEOUT`, or `CLOSED` when it is over with something left. Threads: any.
+/// Returns `OK`, `TIMEOUT`, or `CLOSED` when it was closed, also while this call waited, or is over
+/// with something left. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_wrapper_flush(
     wrapper: Option<&stayline_wrapper>,
@@ -814,13 +838,18 @@ pub extern "C" fn stayline_wrapper_flush(
 ) -> stayline_status {
     boundary::on(wrapper, out_error, |hub| {
         let flushed = hub.changes.wait(timeout_ms, || {
-            if hub.core.buffered() + hub.core.unacknowledged() == 0 {
-                return Ok(Some(()));
+            let left = hub.core.buffered() + hub.core.unacknowledged();
+            if hub.core.state() != State::Closed {
+                return Ok((left == 0).then_some(()));
             }
-            match hub.core.state() {
-                State::Closed => Err(Error::Closed.into()),
-                _ => Ok(None),
-            }
+            // Closing gives up what is left, so that nothing is.
+            let is_out = match hub.core.outcome(Some(Duration::ZERO)) {
+                Ok(Outcome::Done { unacknowledged, .. }) => unacknowledged == 0,
+                Ok(_) => true,
+                Err(Error::Closed) => false,
+                Err(_) => left == 0,
+            };
+            if is_out { Ok(Some(())) } else { Err(Error::Closed.into()) }
         })?;
         Ok(flushed.ok_or(Error::Timeout)?)
     })
