@@ -212,21 +212,43 @@ static cJSON *take_notification(driver *driver, request *request)
     return json;
 }
 
-/* What is acknowledged is what was taken: in C that is an object, not an id. */
+static bool has_id(const stayline_notification *notification, stayline_view id)
+{
+    stayline_notification_info info;
+
+    info.struct_size = sizeof(info);
+    return stayline_notification_get(notification, &info, NULL) == STAYLINE_STATUS_OK &&
+           info.id.len == id.len && memcmp(info.id.data, id.data, id.len) == 0;
+}
+
+/* What is acknowledged in C is an object, not an id: the one that was taken, or else one of the
+ * list. */
 static cJSON *acknowledge_notification(driver *driver, request *request)
 {
+    stayline_coordinator *coordinator = open_coordinator(driver, request);
     stayline_view id = argument_text(request, "notification_id");
-    stayline_notification *taken;
+    stayline_notification *found = NULL;
+    stayline_notifications *list = NULL;
+    size_t place;
 
-    if (!request_is_fine(request) || open_coordinator(driver, request) == NULL) {
+    if (!request_is_fine(request)) {
         return NULL;
     }
-    taken = registry_get(&driver->notifications, id);
-    if (taken == NULL) {
-        request_bad(request, "no notification of this id was taken");
-    } else {
-        request_called(request, stayline_notification_ack(taken, &request->refusal));
+    found = registry_get(&driver->notifications, id);
+    if (found == NULL &&
+        request_called(request, stayline_coordinator_notifications(coordinator, false, &list,
+                                                                   &request->refusal))) {
+        for (place = 0; place < stayline_notifications_count(list) && found == NULL; place++) {
+            found = stayline_notifications_at(list, place);
+            found = has_id(found, id) ? found : NULL;
+        }
     }
+    if (found != NULL) {
+        request_called(request, stayline_notification_ack(found, &request->refusal));
+    } else {
+        request_bad(request, "there is no notification of this id");
+    }
+    stayline_notifications_free(list);
     return NULL;
 }
 
