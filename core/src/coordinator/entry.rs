@@ -40,6 +40,11 @@ impl Entry {
         self.committed.read().clone()
     }
 
+    /// A look at the snapshot without holding on to it. `look` must not call into the coordinator.
+    pub(super) fn with_committed<T>(&self, look: impl FnOnce(&Session) -> T) -> T {
+        look(&self.committed.read())
+    }
+
     /// Shows a commit: first the records, then the snapshot, then the wake-ups. `records` is
     /// called only if somebody reads.
     pub(super) fn show(&self, session: Session, records: impl FnOnce(&mut Ring)) {

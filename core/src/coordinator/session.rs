@@ -310,18 +310,12 @@ impl Session {
 
     /// The id of the active execution. `NotFound` for an unknown session.
     pub fn active(&self) -> Result<Option<Arc<str>>, Error> {
-        if let Some(entry) = self.shared.entry(&self.id) {
-            return Ok(entry.committed().active().map(|active| active.id.clone()));
-        }
-        Ok(self.shared.committed(&self.id)?.active.map(|active| active.id))
+        self.with_active(|active| active.id.clone())
     }
 
     /// The status of the active execution. `NotFound` for an unknown session.
     pub fn active_status(&self) -> Result<Option<Status>, Error> {
-        if let Some(entry) = self.shared.entry(&self.id) {
-            return Ok(entry.committed().active().map(|active| active.status));
-        }
-        Ok(self.shared.committed(&self.id)?.active.map(|active| active.status))
+        self.with_active(|active| active.status)
     }
 
     /// One execution. `NotFound`.
@@ -422,6 +416,14 @@ impl Session {
             entry.add_waker(weak);
         }
         Ok(Watch { session: self.clone(), execution_id: execution_id.into(), entry, signal })
+    }
+
+    /// A look at the active execution: what hosts ask for most, so it counts no references.
+    fn with_active<T>(&self, look: impl Fn(&ExecutionRecord) -> T) -> Result<Option<T>, Error> {
+        if let Some(entry) = self.shared.entries.read().get(&self.id) {
+            return Ok(entry.with_committed(|session| session.active().map(|it| look(it))));
+        }
+        Ok(self.shared.committed(&self.id)?.active.as_ref().map(look))
     }
 
     fn stored_view(&self, record: ExecutionRecord) -> ExecutionView {
