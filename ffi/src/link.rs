@@ -4,6 +4,7 @@ use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
+use stayline::Error;
 use stayline::coordinator::{Link, Output};
 
 use crate::bell::Bell;
@@ -147,7 +148,7 @@ pub extern "C" fn stayline_link_is_congested(link: Option<&stayline_link>) -> bo
 /// - `code`: the close code; 1006 where there was none.
 /// - `reason`: may be none.
 ///
-/// Returns `OK`, `INVALID_ARGUMENT`, or `CLOSED` after the coordinator was closed. Threads: any.
+/// Returns `OK`, also after the coordinator's end, or `INVALID_ARGUMENT`. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_link_closed(
     link: *mut stayline_link,
@@ -156,7 +157,11 @@ pub extern "C" fn stayline_link_closed(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(link, out_error, |held| {
-        Ok(held.link.closed(code, reason.optional("reason")?.unwrap_or(""))?)
+        match held.link.closed(code, reason.optional("reason")?.unwrap_or("")) {
+            // The coordinator has closed it before.
+            Err(Error::Closed) => Ok(()),
+            told => Ok(told?),
+        }
     })
 }
 
@@ -200,7 +205,7 @@ pub extern "C" fn stayline_output_get(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::run(out_error, || {
-        let output = output.ok_or_else(|| stayline::Error::invalid("the output is NULL"))?;
+        let output = output.ok_or_else(|| Error::invalid("the output is NULL"))?;
         let (kind, code, text) = match &output.0 {
             Output::Send(text) => (stayline_output_kind::Send, 0, &**text),
             Output::Close { code, reason } => (stayline_output_kind::Close, *code, reason.as_str()),

@@ -531,6 +531,7 @@ pub extern "C" fn stayline_sansio_outcome(
 ) -> stayline_status {
     boundary::optional(&mut out_error_text);
     boundary::on(sansio, out_error, |machine| {
+        structs::check_optional(out_outcome)?;
         let machine = machine.lock();
         let (status, error, unacknowledged) = match machine.outcome().ok_or(Error::Timeout)? {
             Outcome::Done { status, error, unacknowledged } => {

@@ -72,6 +72,15 @@ pub(crate) fn read<T: Versioned>(options: *const T) -> Result<T, Error> {
     Ok(value)
 }
 
+/// Checks what will be written to, before something is waited for or done; NULL is fine.
+pub(crate) fn check_optional<T: Versioned>(out: *const T) -> Result<(), Error> {
+    if out.is_null() {
+        return Ok(());
+    }
+    // SAFETY: the caller promises a struct that begins with its size.
+    checked_size::<T>(unsafe { out.cast::<usize>().read() }).map(|_| ())
+}
+
 /// Writes what the caller's version of the struct has room for.
 pub(crate) fn write<T: Versioned>(out: *mut T, value: &T) -> Result<(), Error> {
     if out.is_null() {

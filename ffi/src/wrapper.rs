@@ -437,6 +437,7 @@ pub extern "C" fn stayline_wrapper_outcome(
 ) -> stayline_status {
     boundary::optional(&mut out_error_text);
     boundary::on(wrapper, out_error, |hub| {
+        structs::check_optional(out_outcome)?;
         let look = || if_known(hub.core.outcome(Some(Duration::ZERO)));
         let outcome = hub.changes.wait(timeout_ms, look)?.ok_or(Error::Timeout)?;
         let (status, error, unacknowledged) = match outcome {
