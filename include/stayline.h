@@ -2219,7 +2219,7 @@ bool stayline_link_is_congested(const stayline_link *link);
  * - `code`: the close code; 1006 where there was none.
  * - `reason`: may be none.
  *
- * Returns `OK`, `INVALID_ARGUMENT`, or `CLOSED` after the coordinator was closed. Threads: any.
+ * Returns `OK`, also after the coordinator's end, or `INVALID_ARGUMENT`. Threads: any.
  */
 stayline_status stayline_link_closed(stayline_link *link,
                                      uint16_t code,
