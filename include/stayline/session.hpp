@@ -131,6 +131,12 @@ public:
         return execution;
     }
 
+    /// The same with every default.
+    template <typename Code>
+    Execution launch(Code&& code) {
+        return launch(LaunchOptions(), std::forward<Code>(code));
+    }
+
     /// Attaches a link for a wrapper that connected to a socket of the host's (R3, R25, R26). A
     /// refused attach changes nothing; the error's `http_status` and `refusal` say how to answer
     /// the handshake. Throws, in the order of the checks: `InvalidArgument` (no execution id;

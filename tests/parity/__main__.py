@@ -18,37 +18,43 @@ CAPABILITIES = surfaces.ROOT / "tests/parity/capabilities.txt"
 PAGE = surfaces.ROOT / "docs/parity.md"
 LANGUAGES = ("Rust", "C", "C++", "Python")
 
-#: Public names that need no row: (pattern of the whole name, why).
-EXEMPT: dict[str, list[tuple[str, str]]] = {
-    "Rust": [
-        (r"(Wrapper|net::Wrapper|Link|Subscription|Session)::(set_waker|try_\w+|watch|attach)",
-         "the other form of a row's call"),
-        (r"Subscription::(is_behind|read_ahead|retire)|Coordinator::(settle|is_immediate|set_url)",
-         "what bindings and servers need of the core"),
-        (r"Coordinator::with_store|Faults::(?!fail_next_commit).*", "stores of a Rust host's own"),
-        (r"Error::(invalid|not_found|row)|Settings::reconnect_delay_ms", "shorthands"),
-        (r"Wrapper::(open_retrying|execution_id)|Link::session_id|Subscription::lag", "parts of a row"),
-        (r"Coordinator::(metrics|check_open)", "parts of a row"),
-    ],
-    "C": [
-        (r"stayline_\w+_(free|default|get|info|latest|at|count|name|signal)", "how objects are read"),
-        (r"stayline_(settings_new|buffer_free|view_of|abi_version|version|status_name|log_set)", "C's own"),
-        (r"stayline_events_next|stayline_error_(integer|json|message)", "how a row's result is read"),
-        (r"stayline_(lease_\w+|coordinator_location|settings_json|execution_fd)", "of an object"),
-        (r"stayline_(link_session_id|wrapper_(url|session_id|execution_id|settings|flush))", "getters"),
-        (r"stayline_(wrapper|subscription|link)_(is_\w+|lag|last_id|close)", "of an object"),
-    ],
-    "Python": [
-        (r"\w+(\.\w+)?\.__\w+__", "Python's own"),
-        (r"(\w+\.)?\w+\._\w+|\w+\.\w+\._\w+", "private"),
-        (r"(Close|CloseAttempt|Command|Connect|Ended|Event|Execution|Kill|Lease|Notification)\.\w+",
-         "fields of results, which every language has"),
-        (r"(Reconnecting|RunTask|Send|SessionInfo|Write|Settings)\.\w+", "the same"),
-        (r"(Kills|Question|Questions|Waiting|Signals|Notifications|Subscription|Link|Wrapper)\.\w+",
-         "how a row's result is read"),
-        (r"Session\.timeline|Coordinator\.location", "drawings are Python's; a getter"),
-        (r"web\.\w+", "for Python's web frameworks"),
-    ],
+#: Public names that need no row, by the pattern of the whole name.
+EXEMPT: dict[str, tuple[str, ...]] = {
+    "Rust": (
+        # The other form of a row's call, and parts of one.
+        r"(Wrapper|net::Wrapper|Link|Subscription|Session)::(set_waker|try_\w+|watch|attach)",
+        r"Wrapper::(open_retrying|execution_id)|Link::session_id|Subscription::lag",
+        r"Coordinator::(metrics|check_open)|Error::(invalid|not_found|row)",
+        # What bindings, servers and stores of a Rust host's own need of the core.
+        r"Subscription::(is_behind|read_ahead|retire)|Coordinator::(settle|is_immediate|set_url)",
+        r"Coordinator::with_store|Faults::(?!fail_next_commit).*|Settings::reconnect_delay_ms",
+    ),
+    "C": (
+        # How objects are made, read and freed.
+        r"stayline_\w+_(free|default|get|info|latest|at|count|name|signal)",
+        r"stayline_(settings_new|buffer_free|view_of|abi_version|version|status_name|log_set)",
+        # How a row's result is read, and getters.
+        r"stayline_events_next|stayline_error_(integer|json|message)",
+        r"stayline_(lease_\w+|coordinator_location|settings_json|execution_fd)",
+        r"stayline_(link_session_id|wrapper_(url|session_id|execution_id|settings|flush))",
+        r"stayline_(wrapper|subscription|link)_(is_\w+|lag|last_id|close)",
+    ),
+    "Python": (
+        # Python's own, and what is private.
+        r"(\w+\.)?\w+\._\w+",
+        # Fields of results, which every language has, and how a row's result is read.
+        r"(Close|CloseAttempt|Command|Connect|Ended|Event|Execution|Kill|Lease|Notification)\.\w+",
+        r"(Reconnecting|RunTask|Send|SessionInfo|Write|Settings)\.\w+",
+        r"(Kills|Question|Questions|Waiting|Signals|Notifications|Subscription|Link|Wrapper)\.\w+",
+        r"Coordinator\.location",
+        # Drawings, and Python's web frameworks.
+        r"Session\.timeline|web\.\w+",
+    ),
+}
+#: Types of the core whose methods hosts call.
+RUST_OBJECTS = {
+    "Coordinator", "Session", "Link", "Server", "Wrapper", "net::Wrapper", "ManualClock",
+    "Settings", "Error", "Faults", "Subscription",
 }  # fmt: skip
 
 
@@ -87,23 +93,19 @@ def problems() -> list[str]:
         there = known[language]()
         named = {row.names[index] for row in rows if len(row.names) > index}
         found += [f"{language} has no {name}" for name in sorted(named - there)]
-        exempt = [pattern for pattern, _ in EXEMPT.get(language, [])]
-        # Fields and keywords are told where they matter; what must not be left out is what is called.
-        called = {name for name in there if not re.search(r"\.\w+\.|\(", name)}
-        called = {name for name in called if language != "C" or "." not in name}
-        if language in EXEMPT:
-            for name in sorted(called - named):
-                if language == "Rust" and not _is_method(name):
-                    continue
-                if not any(re.fullmatch(pattern, name) for pattern in exempt):
-                    found.append(f"{language}: {name} is in no row")
+        for name in sorted(there - named):
+            is_exempt = any(re.fullmatch(pattern, name) for pattern in EXEMPT.get(language, ()))
+            if language in EXEMPT and is_called(language, name) and not is_exempt:
+                found.append(f"{language}: {name} is in no row")
     return found
 
 
-def _is_method(name: str) -> bool:
-    owner = name.rpartition("::")[0]
-    return owner in {"Coordinator", "Session", "Link", "Server", "Wrapper", "net::Wrapper",
-                     "ManualClock", "Settings", "Error", "Faults", "Subscription"}  # fmt: skip
+def is_called(language: str, name: str) -> bool:
+    """Whether a name is a function's, not a field's or a keyword's. Those are told where they
+    matter; what must not be left out is what is called."""
+    if language == "Rust":
+        return name.rpartition("::")[0] in RUST_OBJECTS
+    return "(" not in name and not (language == "C" and "." in name)
 
 
 def page() -> str:
@@ -111,8 +113,9 @@ def page() -> str:
     lines = [
         "# One core, four languages",
         "",
-        "What a host can do, and what it is called. Written by `python tests/parity` from the list in",
-        "`tests/parity/capabilities.txt` and checked against the sources of every language; an empty cell fails.",
+        "What a host can do, and what it is called. Written by `python tests/parity` from the",
+        "list in `tests/parity/capabilities.txt`, and checked against the sources of every language;",
+        "an empty cell fails.",
     ]
     for title, rows in sections():
         lines += ["", f"## {title}", "", f"| | {' | '.join(LANGUAGES)} |", "| --- " * 5 + "|"]

@@ -1,0 +1,88 @@
+"""`docs/c.md` is true: its whole hosts print what it says, every piece of it compiles, and
+`docs/parity.md` is what the sources of the four languages say."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import PATIENCE, ROOT, Compile
+
+PAGE = (ROOT / "docs/c.md").read_text()
+# Where the pieces stand in a reader's mind: what a host has, and what it does to its sockets.
+AROUND = """\
+#include <poll.h>
+#include <stayline.h>
+#include <stdio.h>
+static void refuse(unsigned http_status, stayline_view refusal) {
+    (void)http_status, (void)refusal;
+}
+static void accept(bool acknowledged) { (void)acknowledged; }
+static void socket_send(stayline_view text) { (void)text; }
+static void socket_close(unsigned code, stayline_view reason) { (void)code, (void)reason; }
+static void perform(const stayline_action_info *info, const stayline_signal *signal) {
+    (void)info, (void)signal;
+}
+static void wait_until(int64_t deadline_ms) { (void)deadline_ms; }
+void piece(stayline_session *session, stayline_link *link, stayline_view execution_id,
+           stayline_view token, bool acknowledged, stayline_view producer, uint64_t attempt);
+void piece(stayline_session *session, stayline_link *link, stayline_view execution_id,
+           stayline_view token, bool acknowledged, stayline_view producer, uint64_t attempt) {
+(void)session, (void)link, (void)execution_id, (void)token;
+(void)acknowledged, (void)producer, (void)attempt;
+{
+%s
+}
+}
+int main(void) {
+    (void)refuse, (void)accept, (void)socket_send, (void)socket_close;
+    (void)perform, (void)wait_until;
+    return 0;
+}
+"""
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.S | re.M)
+
+
+def printed(program: Path, folder: Path) -> str:
+    ended = subprocess.run([program], cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize(("language", "suffix"), [("c", "c"), ("c++", "cpp")])
+def test_the_whole_host_prints_what_the_page_says(
+    compile: Compile, compiler: str, language: str, suffix: str, tmp_path: Path
+) -> None:
+    source = blocks("c" if language == "c" else "cpp")[0]
+    assert len(source.splitlines()) < 60
+    path = tmp_path / f"host.{suffix}"
+    path.write_text(source)
+    program = compile(path, language=language, compiler=compiler)
+    assert printed(program, tmp_path) == blocks("text")[0]
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_every_piece_compiles(compile: Compile, compiler: str, tmp_path: Path) -> None:
+    pieces = blocks("c")[1:]
+    assert len(pieces) >= 4
+    for number, piece in enumerate(pieces):
+        path = tmp_path / f"piece_{number}.c"
+        path.write_text(AROUND % piece)
+        compile(path, compiler=compiler)
+
+
+def test_parity_is_what_the_sources_say() -> None:
+    ended = subprocess.run(
+        [sys.executable, ROOT / "tests/parity", "--check"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (ended.returncode, ended.stdout) == (0, "")
