@@ -113,9 +113,9 @@ def page() -> str:
     lines = [
         "# One core, four languages",
         "",
-        "What a host can do, and what it is called. Written by `python tests/parity` from the",
-        "list in `tests/parity/capabilities.txt`, and checked against the sources of every language;",
-        "an empty cell fails.",
+        "What a host can do, and what it is called. Written by `python tests/parity` from the list",
+        "in `tests/parity/capabilities.txt`, and checked against the sources of every language; an",
+        "empty cell fails.",
     ]
     for title, rows in sections():
         lines += ["", f"## {title}", "", f"| | {' | '.join(LANGUAGES)} |", "| --- " * 5 + "|"]
