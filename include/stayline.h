@@ -61,9 +61,24 @@
  */
 #define STAYLINE_ARG(text) (int)(text).len, (text).data
 
+/**
+ * The version of this header; `stayline_version` tells that of the library.
+ */
 #define STAYLINE_VERSION "0.1.0"
+
+/**
+ * Its first number.
+ */
 #define STAYLINE_VERSION_MAJOR 0
+
+/**
+ * Its second number.
+ */
 #define STAYLINE_VERSION_MINOR 1
+
+/**
+ * Its third number.
+ */
 #define STAYLINE_VERSION_PATCH 0
 
 

@@ -15,8 +15,11 @@ fn generated() -> String {
     let mut parts = env!("CARGO_PKG_VERSION").splitn(3, '.');
     let mut part = || parts.next().expect("three parts").to_owned();
     let version = format!(
-        "#define STAYLINE_VERSION \"{}\"\n#define STAYLINE_VERSION_MAJOR {}\n\
-         #define STAYLINE_VERSION_MINOR {}\n#define STAYLINE_VERSION_PATCH {}\n",
+        "/**\n * The version of this header; `stayline_version` tells that of the library.\n */\n\
+         #define STAYLINE_VERSION \"{}\"\n\n\
+         /**\n * Its first number.\n */\n#define STAYLINE_VERSION_MAJOR {}\n\n\
+         /**\n * Its second number.\n */\n#define STAYLINE_VERSION_MINOR {}\n\n\
+         /**\n * Its third number.\n */\n#define STAYLINE_VERSION_PATCH {}\n",
         env!("CARGO_PKG_VERSION"),
         part(),
         part(),
