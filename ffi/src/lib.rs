@@ -29,6 +29,8 @@ mod error;
 mod event;
 mod execution;
 mod home;
+#[cfg(test)]
+mod layout;
 mod lease;
 mod link;
 mod log;
