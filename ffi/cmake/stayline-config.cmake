@@ -15,10 +15,13 @@ foreach(_stayline_up ".." "../..")
     endif()
 endforeach()
 
-set(_stayline_shared
-    "${_stayline_libdir}/${CMAKE_SHARED_LIBRARY_PREFIX}stayline${CMAKE_SHARED_LIBRARY_SUFFIX}")
-set(_stayline_static
-    "${_stayline_libdir}/${CMAKE_STATIC_LIBRARY_PREFIX}stayline${CMAKE_STATIC_LIBRARY_SUFFIX}")
+# Written out: CMake knows the suffixes of a project's languages only, which may come later.
+if(APPLE)
+    set(_stayline_shared "${_stayline_libdir}/libstayline.dylib")
+else()
+    set(_stayline_shared "${_stayline_libdir}/libstayline.so")
+endif()
+set(_stayline_static "${_stayline_libdir}/libstayline.a")
 
 set(stayline_FOUND TRUE)
 if(NOT _stayline_include)
