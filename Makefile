@@ -41,13 +41,15 @@ DRIVER_SOURCES = $(shell find tests/drivers -type f)
 PYTHON_CODE := $(wildcard python/stayline tests/python tests/capi tests/node/lib tests/proof \
 	examples docs)
 
+# The newest that Rust 1.95 can build.
 CARGO_C_VERSION := 0.10.24+cargo-0.98.0
+CARGO_C_STAMP := $(STAMPS)/cargo-c-$(firstword $(subst +, ,$(CARGO_C_VERSION)))
 ifeq ($(lastword $(shell cargo-capi --version 2>/dev/null)),$(CARGO_C_VERSION))
 CARGO_CAPI := cargo-capi
 CARGO_CAPI_READY :=
 else
 CARGO_CAPI := target/tools/bin/cargo-capi
-CARGO_CAPI_READY := $(STAMPS)/cargo-c-0.10.24
+CARGO_CAPI_READY := $(CARGO_C_STAMP)
 endif
 
 # One interpreter and one profile for every build, so that nothing compiles twice.
@@ -89,7 +91,7 @@ $(STAMPS)/node: tests/node/package.json tests/node/package-lock.json
 	@mkdir -p $(STAMPS) && touch $@
 
 # A tool that runs for seconds: built as fast as can be, not to be fast.
-$(STAMPS)/cargo-c-0.10.24:
+$(CARGO_C_STAMP):
 	@bash tests/capi/packages.sh "building cargo-c" pkg-config libssl-dev libcurl4-openssl-dev
 	@echo "building cargo-c (some minutes, once)"
 	@CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_DEBUG_ASSERTIONS=false \
@@ -179,6 +181,7 @@ lint-python: $(EXTENSION)
 	$(BIN)/ruff format --check --config python/pyproject.toml $(PYTHON_CODE)
 	$(BIN)/mypy --config-file python/pyproject.toml --strict -p stayline
 	$(BIN)/mypy --config-file python/pyproject.toml --strict examples
+	$(BIN)/mypy --config-file python/pyproject.toml --strict tests/capi
 	$(BIN)/python -m mypy.stubtest --mypy-config-file python/pyproject.toml stayline._internal
 
 .PHONY: test-rust
