@@ -110,6 +110,7 @@ $(STAMPS)/capi-packages: tests/capi/packages.sh
 # What users get, but for the profile.
 $(STAMPS)/capi: $(CAPI_SOURCES) $(CARGO_CAPI_READY)
 	@echo "installing the C library for the tests (some minutes the first time)"
+	@rm -rf $(CAPI)
 	@$(MAKE) --no-print-directory capi PREFIX=$(CAPI) LIBDIR=lib DESTDIR= PROFILE=dev
 	@touch $@
 
@@ -165,7 +166,7 @@ test: lint test-rust test-scenarios test-python test-capi test-node ## Everythin
 	@$(MAKE) --no-print-directory scenario-counts
 
 .PHONY: lint
-lint: lint-rust lint-python ## Format, clippy, features, ruff, mypy, stubtest.
+lint: lint-rust lint-python lint-c ## Format, clippy, features, ruff, mypy, stubtest, C and C++ by two compilers.
 
 .PHONY: lint-rust
 lint-rust: $(STAMPS)/venv
@@ -183,6 +184,16 @@ lint-python: $(EXTENSION)
 	$(BIN)/mypy --config-file python/pyproject.toml --strict examples
 	$(BIN)/mypy --config-file python/pyproject.toml --strict tests/capi
 	$(BIN)/python -m mypy.stubtest --mypy-config-file python/pyproject.toml stayline._internal
+
+# What tests/capi compiles, it compiles by both; this is the rest.
+C_WARNINGS := -Wall -Wextra -Werror -pedantic -fsyntax-only -Iinclude
+.PHONY: lint-c
+lint-c: $(STAMPS)/capi-packages
+	@flags="$(C_WARNINGS) $$(pkg-config --cflags libcjson)"; \
+	for source in $$(find benches tests/drivers -name '*.c'); do for compiler in gcc clang; do \
+		$$compiler -std=c99 $$flags $$source; done; done; \
+	for source in $$(find benches tests/drivers -name '*.cpp'); do for compiler in g++ clang++; do \
+		$$compiler -std=c++17 $$flags $$source; done; done
 
 .PHONY: test-rust
 test-rust: $(STAMPS)/venv
