@@ -195,8 +195,7 @@ class Writer:
             )
             self.lines += [
                 f"    CHECK(wrong.known.struct_size == {size});",
-                "    CHECK(is_zero(wrong.bytes + sizeof(size_t),"
-                " sizeof wrong - sizeof(size_t)));",
+                "    CHECK(is_zero(wrong.bytes + sizeof(size_t), sizeof wrong - sizeof(size_t)));",
                 "}",
             ]
         if struct.is_output and not self.function.is_optional(struct):
@@ -238,7 +237,10 @@ class Writer:
             if not one.is_output or one.name == left_out:
                 continue
             given[one.name] = f"&{one.name}"
-            before += [f"{one.pointee} {one.name};", f"memset(&{one.name}, 0xA5, sizeof {one.name});"]
+            before += [
+                f"{one.pointee} {one.name};",
+                f"memset(&{one.name}, 0xA5, sizeof {one.name});",
+            ]
             if one.pointee in self.header.structs:
                 before.append(f"{one.name}.struct_size = sizeof {one.name};")
                 after += [
@@ -292,9 +294,7 @@ class Writer:
 
     def call(self, arguments: dict[str, str]) -> str:
         """The call with these arguments; those that are not named are NULL or 0."""
-        values = [
-            arguments.get(one.name) or self.nothing(one) for one in self.function.parameters
-        ]
+        values = [arguments.get(one.name) or self.nothing(one) for one in self.function.parameters]
         return f"{self.function.name}({', '.join(values)})"
 
     def nothing(self, parameter: Parameter) -> str:
