@@ -26,7 +26,8 @@ public:
     std::string_view id() const { return detail::text(info().id); }
     /// Its session.
     std::string_view session_id() const { return detail::text(info().session_id); }
-    /// What its wrapper must bring; only what `Session::start` returned has it.
+    /// What its wrapper must bring; only what `Session::start` returned has it, and what comes of
+    /// that.
     std::optional<std::string_view> token() const { return detail::maybe_text(info().token); }
     /// The host's word for the kind of run.
     std::optional<std::string_view> mode() const { return detail::maybe_text(info().mode); }
