@@ -55,10 +55,20 @@ impl Bell {
         timeout_ms: i64,
         mut look: impl FnMut() -> Result<Option<T>, Failure>,
     ) -> Result<Option<T>, Failure> {
+        self.wait_aside(timeout_ms, || self.readable.take(&mut look))
+    }
+
+    /// The same for somebody who looks at something else than event loops do: that it finds nothing
+    /// does not make the descriptor unreadable.
+    pub(crate) fn wait_aside<T>(
+        &self,
+        timeout_ms: i64,
+        mut look: impl FnMut() -> Result<Option<T>, Failure>,
+    ) -> Result<Option<T>, Failure> {
         let until = deadline(timeout_ms);
         loop {
             let seen = *self.rung.lock();
-            if let Some(found) = self.readable.take(&mut look)? {
+            if let Some(found) = look()? {
                 return Ok(Some(found));
             }
             if timeout_ms == 0 {
@@ -72,7 +82,7 @@ impl Bell {
                         if self.changed.wait_until(&mut rung, until).timed_out() {
                             drop(rung);
                             // What came at the last moment counts.
-                            return self.readable.take(&mut look);
+                            return look();
                         }
                     }
                 }

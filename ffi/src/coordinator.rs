@@ -124,7 +124,7 @@ pub extern "C" fn stayline_coordinator_open(
             location: location.to_owned(),
             faults,
             notified,
-            servers: Mutex::default(),
+            servers: Mutex::new(Some(Vec::new())),
         };
         let coordinator = stayline_coordinator::boxed(&Guard::new(), Arc::new(home));
         out_coordinator.set(Some(coordinator));

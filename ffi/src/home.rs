@@ -1,6 +1,6 @@
 //! What every object of one coordinator shares, so that any of them keeps it alive.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use stayline::coordinator::Coordinator;
 use stayline::store::faults::Faults;
@@ -19,15 +19,15 @@ pub(crate) struct Home {
     pub(crate) faults: Option<Faults>,
     /// Rung when there may be a notification.
     pub(crate) notified: Arc<Bell>,
-    /// Its servers, for closing.
-    pub(crate) servers: Mutex<Vec<std::sync::Weak<Running>>>,
+    /// Its servers, for closing; `None` once it is closed.
+    pub(crate) servers: Mutex<Option<Vec<Weak<Running>>>>,
 }
 
 impl Home {
     /// Closes the servers, then the coordinator. Idempotent.
     pub(crate) fn close(&self) {
-        let servers = std::mem::take(&mut *self.servers.lock());
-        for server in servers.iter().filter_map(std::sync::Weak::upgrade) {
+        let servers = self.servers.lock().take().unwrap_or_default();
+        for server in servers.iter().filter_map(Weak::upgrade) {
             server.close();
         }
         self.coordinator.close();

@@ -95,8 +95,9 @@ pub extern "C" fn stayline_link_receive_many(
 }
 
 /// Hands several text frames over unless the link is congested; never waits. For event loops:
-/// where it took nothing, read no more from the socket until `stayline_link_fd` is readable and
-/// `stayline_link_is_congested` is false.
+/// where it took nothing, read no more from the socket until `stayline_link_is_congested` is false;
+/// `stayline_link_fd` becomes readable then. Look at it after the take that found no output, not
+/// before: that take makes the descriptor unreadable.
 ///
 /// - `out_taken`: all or nothing.
 ///

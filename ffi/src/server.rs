@@ -149,10 +149,14 @@ pub(crate) fn serve(
     let core = server::serve(home.coordinator.clone(), address, options)?;
     let address = core.address().to_string();
     let running = Arc::new(Running { core });
-    let mut servers = home.servers.lock();
-    servers.retain(|server| server.strong_count() > 0);
-    servers.push(Arc::downgrade(&running));
-    drop(servers);
+    // Whoever closed the coordinator meanwhile did not see this one; dropped, it closes.
+    match &mut *home.servers.lock() {
+        Some(servers) => {
+            servers.retain(|server| server.strong_count() > 0);
+            servers.push(Arc::downgrade(&running));
+        }
+        None => return Err(Error::Closed),
+    }
     Ok(Serving { running, address, _home: Arc::clone(home) })
 }
 

@@ -108,6 +108,19 @@ impl Hub {
         Ok(if told.is_none() && !queues.over { None } else { Some(told) })
     }
 
+    /// Waits for a change. Only who does not wait is an event loop, which looks at everything when
+    /// the descriptor is readable; others must not make it unreadable for it.
+    fn wait_for_change<T>(
+        &self,
+        timeout_ms: i64,
+        look: impl FnMut() -> Result<Option<T>, Failure>,
+    ) -> Result<Option<T>, Failure> {
+        match timeout_ms {
+            0 => self.changes.wait(timeout_ms, look),
+            _ => self.changes.wait_aside(timeout_ms, look),
+        }
+    }
+
     /// The next kill; `Some(None)`: there will be no more.
     fn kill(&self) -> Result<Option<Option<i32>>, Failure> {
         self.sort()?;
@@ -275,7 +288,7 @@ pub extern "C" fn stayline_wrapper_wait_connected(
 ) -> stayline_status {
     boundary::on(wrapper, out_error, |hub| {
         let look = || if_known(hub.core.wait_connected(Some(Duration::ZERO)));
-        Ok(hub.changes.wait(timeout_ms, look)?.ok_or(Error::Timeout)?)
+        Ok(hub.wait_for_change(timeout_ms, look)?.ok_or(Error::Timeout)?)
     })
 }
 
@@ -439,7 +452,7 @@ pub extern "C" fn stayline_wrapper_outcome(
     boundary::on(wrapper, out_error, |hub| {
         structs::check_optional(out_outcome)?;
         let look = || if_known(hub.core.outcome(Some(Duration::ZERO)));
-        let outcome = hub.changes.wait(timeout_ms, look)?.ok_or(Error::Timeout)?;
+        let outcome = hub.wait_for_change(timeout_ms, look)?.ok_or(Error::Timeout)?;
         let (status, error, unacknowledged) = match outcome {
             Outcome::Done { status, error, unacknowledged } => (status, error, unacknowledged),
             // Everything was sent and nobody said how it ended; the other outcomes are errors.
@@ -816,7 +829,7 @@ fn call_back(
     callback: &Callback<extern "C" fn(user_data: *mut c_void, kill_signal: i32)>,
 ) {
     loop {
-        let kill = bell.wait(-1, || match hub.upgrade() {
+        let kill = bell.wait_aside(-1, || match hub.upgrade() {
             Some(hub) => hub.kill(),
             None => Ok(Some(None)),
         });
@@ -838,7 +851,7 @@ pub extern "C" fn stayline_wrapper_flush(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(wrapper, out_error, |hub| {
-        let flushed = hub.changes.wait(timeout_ms, || {
+        let flushed = hub.changes.wait_aside(timeout_ms, || {
             let left = hub.core.buffered() + hub.core.unacknowledged();
             if hub.core.state() != State::Closed {
                 return Ok((left == 0).then_some(()));
