@@ -429,6 +429,81 @@ static void wrapper_closed_while_others_wait(void) {
     stayline_coordinator_free(on.coordinator);
 }
 
+/* What holds a commit up, so that nothing that is handed over is dealt with. */
+typedef struct {
+    counter entered;
+    counter let_go;
+} held_up;
+
+static void hold_up(void *user_data, int32_t level, stayline_view message) {
+    held_up *commit = user_data;
+    (void)level;
+    (void)message;
+    count(&commit->entered);
+    wait_until_counted(&commit->let_go, 1);
+}
+
+static void *lose_a_commit(void *argument) {
+    waited_for *on = argument;
+    stayline_session *session = session_of(on->coordinator, "other");
+    stayline_execution *execution = NULL;
+    EXPECT(OK, stayline_coordinator_fail_next_commit(on->coordinator,
+                                                     STAYLINE_COMMIT_OUTCOME_LOST, NULL));
+    EXPECT(STORE_ERROR, stayline_session_start(session, NULL, &execution, NULL));
+    stayline_session_free(session);
+    return NULL;
+}
+
+static void *receive_while_congested(void *argument) {
+    waited_for *on = argument;
+    CHECK(stayline_link_is_congested(on->link));
+    count(&on->waiting);
+    EXPECT(CLOSED, stayline_link_receive(on->link, text("{}"), NULL));
+    return NULL;
+}
+
+static void *close_coordinator(void *argument) {
+    waited_for *on = argument;
+    EXPECT(OK, stayline_coordinator_close(on->coordinator, NULL));
+    return NULL;
+}
+
+static void coordinator_closed_while_a_link_is_congested(void) {
+    waited_for on = {NULL, NULL, NULL, NULL, NULL, COUNTER};
+    held_up commit = {COUNTER, COUNTER};
+    const stayline_log_callback callback = {hold_up, NULL, &commit}, none = {NULL, NULL, NULL};
+    on.coordinator = open_memory();
+    stayline_session *session = session_of(on.coordinator, "s");
+    on.execution = start(session, "e");
+    on.link = attach(session, "e");
+    EXPECT(OK, stayline_log_set(callback, STAYLINE_LOG_LEVEL_ERROR, NULL));
+    pthread_t loser = begin(lose_a_commit, &on);
+    wait_until_counted(&commit.entered, 1);
+    static char padding[100000];
+    memset(padding, ' ', sizeof padding);
+    const stayline_view frame = {padding, sizeof padding};
+    bool taken = true;
+    for (int sent = 0; taken; sent++) {
+        CHECK(sent < 100);
+        EXPECT(OK, stayline_link_try_receive(on.link, &frame, 1, &taken, NULL));
+    }
+    pthread_t threads[WAITERS];
+    const waiter waiters[] = {receive_while_congested};
+    begin_waiting(&on, waiters, 1, threads);
+    pthread_t closing = begin(close_coordinator, &on);
+    /* They are let go although the commit is still held up. */
+    end_waiting(1, threads);
+    CHECK(counted(&commit.let_go) == 0);
+    count(&commit.let_go);
+    end(loser);
+    end(closing);
+    EXPECT(OK, stayline_log_set(none, 0, NULL));
+    stayline_link_free(on.link);
+    stayline_execution_free(on.execution);
+    stayline_session_free(session);
+    stayline_coordinator_free(on.coordinator);
+}
+
 /* A time that is over is told, and leaves nothing behind. */
 static void waits_that_time_out(void) {
     stayline_coordinator *coordinator = open_memory();
@@ -474,6 +549,7 @@ const misuse_case closing_cases[] = {
     {"subscription_closed_while_others_wait", subscription_closed_while_others_wait},
     {"link_closed_while_others_wait", link_closed_while_others_wait},
     {"wrapper_closed_while_others_wait", wrapper_closed_while_others_wait},
+    {"coordinator_closed_while_a_link_is_congested", coordinator_closed_while_a_link_is_congested},
     {"waits_that_time_out", waits_that_time_out},
     {NULL, NULL},
 };

@@ -226,11 +226,53 @@ static void of_wrappers(void) {
     host_free(&host);
 }
 
+typedef struct {
+    counter calls;
+    counter drops;
+} kills;
+
+static void count_kill(void *user_data, int32_t kill_signal) {
+    kills *kills = user_data;
+    CHECK(kill_signal == STAYLINE_KILL_SIGNAL_TERM);
+    count(&kills->calls);
+}
+
+static void drop_kills(void *user_data) {
+    kills *kills = user_data;
+    count(&kills->drops);
+}
+
+/* The callback's thread finds nothing for itself; what is there for the event loop stays there. */
+static void beside_a_kill_callback(void) {
+    host host = host_open();
+    stayline_server *server = serve(host.coordinator);
+    stayline_wrapper *wrapper = wrap(server, "s", "e", text("secret"));
+    kills kills = {COUNTER, COUNTER};
+    const stayline_kill_callback callback = {count_kill, drop_kills, &kills};
+    EXPECT(OK, stayline_wrapper_on_kill(wrapper, callback, NULL));
+    EXPECT(OK, stayline_wrapper_wait_connected(wrapper, PATIENCE_MS, NULL));
+    int fd = -1;
+    EXPECT(OK, stayline_wrapper_fd(wrapper, &fd, NULL));
+    while (take_signal(wrapper)) {
+    }
+    EXPECT(OK, stayline_session_interrupt(host.session, NULL, NULL, NULL));
+    wait_until_counted(&kills.calls, 1);
+    /* Until it has looked for the next. */
+    sleep_ms(HEAD_START_MS);
+    CHECK(is_readable(fd, 0));
+    CHECK(take_signal(wrapper));
+    stayline_wrapper_free(wrapper);
+    wait_until_counted(&kills.drops, 1);
+    stayline_server_free(server);
+    host_free(&host);
+}
+
 const misuse_case descriptor_cases[] = {
     {"descriptors_of_notifications", of_notifications},
     {"descriptors_of_executions", of_executions},
     {"descriptors_of_subscriptions", of_subscriptions},
     {"descriptors_of_links", of_links},
     {"descriptors_of_wrappers", of_wrappers},
+    {"descriptors_beside_a_kill_callback", beside_a_kill_callback},
     {NULL, NULL},
 };
