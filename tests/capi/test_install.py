@@ -104,6 +104,20 @@ def test_cmake_finds_it_where_it_was_moved_to(project: Path, moved: Path) -> Non
     assert str(ROOT) not in (project / "build" / "CMakeCache.txt").read_text()
 
 
+def test_cmake_finds_it_in_a_folder_of_an_architecture(project: Path, moved: Path) -> None:
+    # As `make capi LIBDIR=lib/x86_64-linux-gnu` installs it.
+    libdir = moved / "lib" / "x86_64-linux-gnu"
+    (moved / "lib").rename(moved / "libraries")
+    (moved / "lib").mkdir()
+    (moved / "libraries").rename(libdir)
+    # CMake looks there for projects of that architecture; this one may be built on another.
+    (project / "CMakeLists.txt").write_text(PROJECT.format(version=""))
+    place = f"-Dstayline_DIR={libdir / 'cmake' / 'stayline'}"
+    run("cmake", "-S", project, "-B", project / "build", place)
+    run("cmake", "--build", project / "build")
+    check(project / "build", libdir)
+
+
 @pytest.mark.parametrize(
     ("version", "fits"),
     [
