@@ -421,7 +421,7 @@ impl Session {
     /// A look at the active execution: what hosts ask for most, so it counts no references.
     fn with_active<T>(&self, look: impl Fn(&ExecutionRecord) -> T) -> Result<Option<T>, Error> {
         if let Some(entry) = self.shared.entries.read().get(&self.id) {
-            return Ok(entry.with_committed(|session| session.active().map(|it| look(it))));
+            return Ok(entry.with_committed(|session| session.active().map(&look)));
         }
         Ok(self.shared.committed(&self.id)?.active.as_ref().map(look))
     }
