@@ -114,7 +114,7 @@ lint-rust: $(STAMPS)/venv
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) check -p stayline --no-default-features
-	for feature in sqlite server client tls; do \
+	for feature in sqlite server client tls server,tls; do \
 		$(CARGO) check -p stayline --no-default-features --features $$feature; done
 
 .PHONY: lint-python

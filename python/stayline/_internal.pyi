@@ -594,6 +594,8 @@ class Coordinator:
         allowed_origins: Sequence[str] | None = None,
         authorize: _Authorize | None = None,
         base_path: str = "",
+        tls_certificate: str | PathLike[str] | None = None,
+        tls_key: str | PathLike[str] | None = None,
     ) -> Server:
         """Serves wrappers and subscribers on `address` (`host:port`; port 0: any free one).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Generator, Sequence
+from os import PathLike
 from types import TracebackType
 from typing import Any, TypeAlias, cast
 
@@ -110,13 +111,16 @@ class Coordinator:
         allowed_origins: Sequence[str] | None = None,
         authorize: Authorize | None = None,
         base_path: str = "",
+        tls_certificate: str | PathLike[str] | None = None,
+        tls_key: str | PathLike[str] | None = None,
     ) -> Opening[Server]:
         """Serves wrappers and subscribers: await it, or enter it with ``async with``.
 
         Anything but loopback needs a ``key``. ``authorize(session_id, execution_id, bearer)``
         decides about wrappers instead of the execution's token. A coroutine function runs on
         this event loop, an ordinary one on a thread; one that raises, or takes longer than ten
-        seconds, denies.
+        seconds, denies. ``tls_certificate`` and ``tls_key`` are the paths of two PEM files: with
+        them it serves ``https://`` and ``wss://``.
         """
         sync = self.sync
 
@@ -130,6 +134,8 @@ class Coordinator:
                         allowed_origins=allowed_origins,
                         authorize=ask,
                         base_path=base_path,
+                        tls_certificate=tls_certificate,
+                        tls_key=tls_key,
                     ),
                     undo=lambda server: server.close(),
                 )

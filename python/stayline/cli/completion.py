@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from stayline.cli.arguments import tree
 
 #: Options whose value is a path.
-_PATHS = {"--store", "--output", "-o", "--key-file"}
+_PATHS = {"--store", "--output", "-o", "--key-file", "--tls-certificate", "--tls-key"}
 _SESSIONS = "stayline runs --names --limit 200 2>/dev/null"
 
 
