@@ -161,6 +161,10 @@ docs: $(EXTENSION) ## Write docs/settings.md and docs/errors.md from the tables,
 	$(CARGO) test --workspace --test documentation || $(CARGO) test --workspace --test documentation
 	$(BIN)/python tests/python/stub_docs.py
 
+.PHONY: pictures
+pictures: $(EXTENSION) ## Take the captures and pictures of docs/cli.md anew (tmux, chromium).
+	$(BIN)/python docs/pictures.py
+
 .PHONY: format
 format: $(STAMPS)/venv ## Format the Rust and Python code.
 	$(CARGO) fmt --all

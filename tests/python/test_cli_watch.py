@@ -143,7 +143,7 @@ def test_watch_and_events_through_a_server(tmp_path: Path) -> None:
         watched = call(tmp_path, "watch", "a/b", "--until-end", *asked)
         assert watched.returncode == 0, watched.stderr
         text = watched.stdout.decode()
-        assert text.index("output  one") < text.index("output  two") < text.index("complete  {")
+        assert text.index("output  one") < text.index("output  two") < text.index("complete  exit")
         events = call(tmp_path, "events", "a/b", "--types", "output", *asked)
         assert [line.split()[-1] for line in events.stdout.decode().splitlines()] == ["one", "two"]
         (listed_run,) = listed(tmp_path, *asked)
@@ -176,7 +176,8 @@ def test_on_a_terminal_nothing_is_wider_than_it(
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.chdir(tmp_path)
-    running(owner)
+    # Held: a link that nobody holds is closed.
+    held = running(owner)
     terminal = Terminal(*STAYLINE, "watch", "s", "--interval", "0.05")
     try:
         terminal.wait_for("─".encode() * int(columns) + b"\x1b[0m\r\n")
@@ -184,6 +185,7 @@ def test_on_a_terminal_nothing_is_wider_than_it(
         terminal.type(b"\x03")
         assert terminal.wait() == 130
     finally:
+        del held
         terminal.close()
 
 

@@ -118,8 +118,8 @@ def _unreachable(base: str, error: Exception) -> str:
     distrusted = getattr(reason, "verify_message", None)
     if distrusted is not None:
         return (
-            f"the certificate of {base} is not trusted here: {distrusted.rstrip('.')}; the address must have a "
-            "name that it is for, and SSL_CERT_FILE may name an authority of your own"
+            f"the certificate of {base} is not trusted here: {distrusted.rstrip('.')}; the address "
+            "must have a name that it is for, and SSL_CERT_FILE may name an authority of your own"
         )
     if getattr(reason, "reason", None) in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
         return f"{base} does not speak TLS; is its address http://…?"
