@@ -66,6 +66,21 @@ $(STAMPS)/node: tests/node/package.json tests/node/package-lock.json
 	cd tests/node && npm ci --no-audit --no-fund --loglevel=error
 	@mkdir -p $(STAMPS) && touch $@
 
+# Programs that some tests need: shells that complete, a browser that draws. Where make may install
+# them it does; elsewhere those tests are skipped, and say so.
+TOOLS := zsh fish chromium
+$(STAMPS)/tools:
+	@missing=; for tool in $(TOOLS); do command -v $$tool >/dev/null || missing+=" $$tool"; done; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing for the tests:$$missing"; \
+		{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+			apt-get -qq install --no-install-recommends $$missing; } >/dev/null 2>&1 && missing= || true; \
+	fi; \
+	if [ -n "$$missing" ]; then \
+		echo "not on this machine, so their tests are skipped:$$missing (Debian: apt-get install$$missing)" >&2; \
+	fi
+	@mkdir -p $(STAMPS) && touch $@
+
 .PHONY: build
 build: $(EXTENSION) ## Build the Python module into target/venv (its `stayline` command too).
 
@@ -141,7 +156,7 @@ test-scenarios:
 		$(MAKE) --no-print-directory scenarios DRIVER=$$driver STORE=$$store; done; done
 
 .PHONY: test-python
-test-python: $(EXTENSION) $(RUST_DRIVER)
+test-python: $(EXTENSION) $(RUST_DRIVER) $(STAMPS)/tools
 	$(BIN)/python -m pytest -c python/pyproject.toml --rootdir . tests/python
 
 .PHONY: test-node
