@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, cast
 import stayline
 from stayline._internal import InvalidArgument
 from stayline.aio._calls import Opening, called
+from stayline.aio._view import View
 from stayline.aio._waiting import Seconds, seconds
 from stayline.aio.notification import Notification, Notifications
 from stayline.aio.session import Session
@@ -189,24 +190,11 @@ class Coordinator:
         return f"<stayline.aio view of {self._sync!r}>"
 
 
-class Server:
+class Server(View[stayline.Server]):
     """A running server: ``stayline.Server``, awaitable.
 
     It runs until it, or its coordinator, is closed. Leaving it as a context manager closes it.
     """
-
-    def __init__(self, sync: stayline.Server) -> None:
-        self._sync = sync
-
-    @classmethod
-    def of(cls, sync: stayline.Server) -> Server:
-        """A view of a server."""
-        return cls(sync)
-
-    @property
-    def sync(self) -> stayline.Server:
-        """The server it is a view of."""
-        return self._sync
 
     @property
     def url(self) -> str:
@@ -232,9 +220,6 @@ class Server:
         traceback: TracebackType | None,
     ) -> None:
         await called(lambda: self._sync.__exit__(kind, error, traceback))
-
-    def __repr__(self) -> str:
-        return f"<stayline.aio view of {self._sync!r}>"
 
 
 def _asking(authorize: Authorize) -> Callable[[str, str, str | None], bool]:
