@@ -1,6 +1,7 @@
 # The door to everything: each target sets up what it needs below target/ and tests/node/.
 # Needed on the machine: Rust 1.95 (cargo, rustfmt, clippy), a C compiler, CPython 3.11 with pip,
-# make, and Node 20 with npm for the basic-mode tests.
+# make, and Node 20 with npm for the basic-mode tests. zsh, fish and chromium are installed where
+# that may be done (`$(STAMPS)/tools`); tests that need one that is missing are skipped.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
