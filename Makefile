@@ -1,7 +1,8 @@
 # The door to everything: each target sets up what it needs below target/ and tests/node/.
 # Needed on the machine: Rust 1.95 (cargo, rustfmt, clippy), a C compiler, CPython 3.11 with pip,
 # make, and Node 20 with npm for the basic-mode tests. What the tests of the C side need is
-# installed from Debian by root, and named to others.
+# installed from Debian by root, and named to others (`tests/capi/packages.sh`); zsh, fish and
+# chromium too (`$(STAMPS)/tools`), and tests that need one of those that is missing are skipped.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -118,6 +119,21 @@ $(STAMPS)/drivers: $(STAMPS)/capi $(STAMPS)/capi-packages $(DRIVER_SOURCES)
 	@$(MAKE) --no-print-directory -C tests/drivers PREFIX=$(CAPI) OUT=$(DRIVERS) c cpp
 	@touch $@
 
+# Programs that some tests need: shells that complete, a browser that draws. Where make may install
+# them it does; elsewhere those tests are skipped, and say so.
+TOOLS := zsh fish chromium
+$(STAMPS)/tools:
+	@missing=; for tool in $(TOOLS); do command -v $$tool >/dev/null || missing+=" $$tool"; done; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing for the tests:$$missing"; \
+		{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+			apt-get -qq install --no-install-recommends $$missing; } >/dev/null 2>&1 && missing= || true; \
+	fi; \
+	if [ -n "$$missing" ]; then \
+		echo "not on this machine, so their tests are skipped:$$missing (Debian: apt-get install$$missing)" >&2; \
+	fi
+	@mkdir -p $(STAMPS) && touch $@
+
 .PHONY: build
 build: $(EXTENSION) ## Build the Python module into target/venv (its `stayline` command too).
 
@@ -173,7 +189,7 @@ lint-rust: $(STAMPS)/venv
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) check -p stayline --no-default-features
-	for feature in sqlite server client tls; do \
+	for feature in sqlite server client tls server,tls; do \
 		$(CARGO) check -p stayline --no-default-features --features $$feature; done
 
 .PHONY: lint-python
@@ -231,7 +247,7 @@ scenario-counts:
 		$$(tail -qn 1 $(SCENARIOS_RAN)/$$driver-{memory,sqlite} | cut -d ' ' -f 1); done
 
 .PHONY: test-python
-test-python: $(EXTENSION) $(RUST_DRIVER)
+test-python: $(EXTENSION) $(RUST_DRIVER) $(STAMPS)/tools
 	$(BIN)/python -m pytest -c python/pyproject.toml --rootdir . tests/python
 
 .PHONY: test-capi
@@ -255,6 +271,10 @@ proof: $(EXTENSION) $(RUST_DRIVER) ## What takes longer: mutations, long seeds (
 docs: $(EXTENSION) ## Write docs/settings.md and docs/errors.md from the tables, and the docstrings of the stub.
 	$(CARGO) test --workspace --test documentation || $(CARGO) test --workspace --test documentation
 	$(BIN)/python tests/python/stub_docs.py
+
+.PHONY: pictures
+pictures: $(EXTENSION) ## Take the captures and pictures of docs/cli.md anew (tmux, chromium).
+	$(BIN)/python docs/pictures.py
 
 .PHONY: format
 format: $(STAMPS)/venv ## Format the Rust and Python code.

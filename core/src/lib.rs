@@ -28,7 +28,7 @@
 //!
 //! # Features
 //!
-//! `sqlite` (the durable store), `server`, `client` and `tls`, all on by default. Without any of
+//! `sqlite` (the durable store), `server`, `client` and `tls` (for both), all on by default. Without any of
 //! them the machines, the coordinator and the memory store are left.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

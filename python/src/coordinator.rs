@@ -1,11 +1,12 @@
 //! `Coordinator`: the side that owns sessions.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
 use stayline::coordinator::{Clock, Coordinator as Core, Options};
 use stayline::lock::Mutex;
-use stayline::net::server::ServerOptions;
+use stayline::net::server::{ServerOptions, ServerTls};
 use stayline::session::records::Status;
 use stayline::settings::Millis;
 use stayline::store::faults::{Faults, Outcome};
@@ -142,9 +143,13 @@ impl Coordinator {
     /// one that raises, or takes longer than ten seconds, denies. `allowed_origins` are those of
     /// web pages that may connect (`*`: all); `base_path` stands before `/sessions` in every path.
     ///
+    /// With `tls_certificate` and `tls_key`, the paths of two PEM files, it serves `https://` and
+    /// `wss://`, and nothing without TLS: the certificate followed by those that lead to its
+    /// authority's, and its private key without a passphrase. They are read once, here.
+    ///
     /// Returns at once, with the server running. Raises `InvalidArgument` for an address that
-    /// cannot be bound, or that needs a key.
-    #[pyo3(signature = (address = "127.0.0.1:0", *, key = None, allowed_origins = None, authorize = None, base_path = ""))]
+    /// cannot be bound, or that needs a key, and for a certificate or key that cannot be used.
+    #[pyo3(signature = (address = "127.0.0.1:0", *, key = None, allowed_origins = None, authorize = None, base_path = "", tls_certificate = None, tls_key = None))]
     #[allow(clippy::too_many_arguments)] // keyword arguments in Python
     fn serve(
         &self,
@@ -154,10 +159,18 @@ impl Coordinator {
         allowed_origins: Option<Vec<String>>,
         authorize: Option<Bound<'_, PyAny>>,
         base_path: &str,
+        tls_certificate: Option<PathBuf>,
+        tls_key: Option<PathBuf>,
     ) -> Result<Server> {
+        let tls = match (tls_certificate, tls_key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some(ServerTls::from_files(certificate, key)?),
+            (Some(_), None) => return Err(Error::invalid("tls_certificate needs tls_key").into()),
+            (None, Some(_)) => return Err(Error::invalid("tls_key needs tls_certificate").into()),
+        };
         let allowed_origins = allowed_origins.unwrap_or_default();
         let base_path = base_path.to_owned();
-        let options = ServerOptions { key, allowed_origins, base_path, authorize: None };
+        let options = ServerOptions { key, allowed_origins, base_path, authorize: None, tls };
         server::serve(py, &self.home, address, options, authorize)
     }
 

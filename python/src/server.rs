@@ -71,8 +71,9 @@ pub fn serve(
 
 #[pymethods]
 impl Server {
-    /// The base URL for wrappers and subscribers: `http://host:port`, and the base path if one was
-    /// given.
+    /// The base URL for wrappers and subscribers: `http://host:port`, with TLS `https://`, and the
+    /// base path if one was given. A host that was given by its name keeps it with TLS, since
+    /// certificates are for names.
     #[getter]
     fn url(&self) -> &str {
         &self.url

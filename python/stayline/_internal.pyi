@@ -594,6 +594,8 @@ class Coordinator:
         allowed_origins: Sequence[str] | None = None,
         authorize: _Authorize | None = None,
         base_path: str = "",
+        tls_certificate: str | PathLike[str] | None = None,
+        tls_key: str | PathLike[str] | None = None,
     ) -> Server:
         """Serves wrappers and subscribers on `address` (`host:port`; port 0: any free one).
 
@@ -603,8 +605,12 @@ class Coordinator:
         are those of web pages that may connect (`*`: all); `base_path` stands before `/sessions`
         in every path.
 
+        With `tls_certificate` and `tls_key`, the paths of two PEM files, it serves `https://`
+        and `wss://`, and nothing without TLS: the certificate followed by those that lead to its
+        authority's, and its private key without a passphrase. They are read once, here.
+
         Returns at once, with the server running. Raises `InvalidArgument` for an address that
-        cannot be bound, or that needs a key.
+        cannot be bound, or that needs a key, and for a certificate or key that cannot be used.
         """
     def issue_ticket(self, session_id: str, *, ttl: _Seconds | None = None) -> str:
         """A signed ticket for the stream of the session `session_id`, for browsers and others
@@ -643,8 +649,9 @@ class Server:
     """A running server. It runs until it, or its coordinator, is closed."""
     @property
     def url(self) -> str:
-        """The base URL for wrappers and subscribers: `http://host:port`, and the base path if
-        one was given.
+        """The base URL for wrappers and subscribers: `http://host:port`, with TLS `https://`,
+        and the base path if one was given. A host that was given by its name keeps it with TLS,
+        since certificates are for names.
         """
     @property
     def address(self) -> str:

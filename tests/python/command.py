@@ -75,7 +75,7 @@ def serving(folder: Path, *arguments: str, **changes: str) -> Iterator[str]:
     listen = () if "--listen" in arguments else ("--listen", "127.0.0.1:0")
     process = begin(folder, "serve", *listen, *QUICK, *arguments, **changes)
     try:
-        found = re.search(r"http://\S+", line_of(process))
+        found = re.search(r"https?://\S+", line_of(process))
         assert found is not None, finish(process)
         yield found.group()
     finally:

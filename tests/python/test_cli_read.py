@@ -28,7 +28,7 @@ def test_events_are_printed_in_order(folder: Path) -> None:
         ["output", "line 2"],
         ["output", "line 3"],
         ["output", '{"a": "\\u001b[31m"}'],
-        ["complete", '{"exitCode":0}'],
+        ["complete", "exit code 0"],
     ]
 
 

@@ -157,7 +157,7 @@ def test_programs_side_by_side_have_a_file_each_and_are_listed_together(tmp_path
     assert call(tmp_path, "run", "--session", "two", "--", "echo", "second").returncode == 0
     found = {run["session"]: run["status"] for run in listed(tmp_path)}
     assert found == {"one": "running", "two": "completed"}
-    assert call(tmp_path, "events", "two").stdout.endswith(b'complete  {"exitCode":0}\n')
+    assert call(tmp_path, "events", "two").stdout.endswith(b"complete  exit code 0\n")
     assert finish(first)[0] == 1
     names = sorted(path.name for path in (tmp_path / ".stayline").glob("*.db"))
     assert names == ["runs-2.db", "runs.db"]

@@ -30,7 +30,7 @@ QUIET = [
 Colour = tuple[int, int, int]
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
+@pytest.mark.skipif(BROWSER is None, reason="chromium is not installed: apt-get install chromium")
 @pytest.mark.timeout(240)
 def test_light_and_dark_show_the_same_picture_in_other_colours(tmp_path: Path) -> None:
     with everything(tmp_path / "runs.db") as session:

@@ -25,8 +25,7 @@
 //! ```
 //!
 //! Where things are: `shared` (the queue and who leads), `engine` (the commit loop), `outcome` (how a
-//! commit went), `working`
-//! (one session during one step), `due` (deadlines), `entry` and `record` (what readers share),
+//! commit went), `release` (what a kept commit lets out), `working` (one session during one step), `due` (deadlines), `entry` and `record` (what readers share),
 //! `subscription`, `link`, `session` (the handle), `notifications`, `clock`, `ticket`, `ids`,
 //! `metrics` and `exposition` (their text).
 
@@ -42,6 +41,7 @@ mod notifications;
 mod notified;
 mod outcome;
 mod record;
+mod release;
 mod session;
 mod shared;
 mod signal;

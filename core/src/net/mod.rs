@@ -9,8 +9,9 @@
 //! non-blocking call that works from any thread, inside or outside of somebody else's runtime.
 //!
 //! - [`server`] (feature `server`): `/ingest`, `/stream`, `/events` and a small REST interface.
-//! - [`client`] (feature `client`): a wrapper with its socket, over `ws://` and, with the feature
-//!   `tls`, `wss://`.
+//! - [`client`] (feature `client`): a wrapper with its socket.
+//!
+//! With the feature `tls` both speak TLS as well: `https://` and `wss://`.
 
 mod alarm;
 mod liveness;

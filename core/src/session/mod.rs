@@ -15,10 +15,12 @@
 //! commit undoes the step wholly. There is no clock here: `now` is an argument, in ms, and
 //! [`Session::next_deadline`] says when [`Command::Tick`] has something to do.
 //!
-//! Each concern has its file: `lifecycle` (the table of R1 and the one terminal step), `failure`
-//! (the one failure path), `interrupt`, `ingest` (attach, frames, numbers), `late` (what comes
-//! after the end), `disconnect`, `deadlines`, `lease`.
+//! What comes in is in `command`, what goes out in `transition`. Each concern has its file:
+//! `lifecycle` (the table of R1 and the one terminal step), `failure` (the one failure path),
+//! `interrupt`, `ingest` (attach, frames, numbers), `late` (what comes after the end),
+//! `disconnect`, `deadlines`, `lease`.
 
+mod command;
 mod count;
 mod deadlines;
 mod disconnect;
@@ -29,24 +31,25 @@ mod late;
 mod lease;
 mod lifecycle;
 pub mod records;
+mod transition;
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use crate::protocol::FrameLimits;
 use crate::protocol::outgoing::Signal;
-use crate::protocol::{BadFrame, Frame, FrameLimits};
 use crate::settings::Millis;
 use crate::store::StoredSession;
 use crate::{Error, Settings};
 
+pub use command::{Command, Failure, InterruptGrace, LinkMode, Proof};
 pub use count::{Count, FailureCause};
 pub use deadlines::Deadline;
 pub use lifecycle::{TRANSITIONS, may_become};
+pub use transition::{Changes, Effect, NewNotification, Reply, Transition, Verdict};
 
-use records::{
-    EventRecord, ExecutionRecord, Interrupt, Lease, NotificationKind, SessionRecord, Status,
-};
+use records::{EventRecord, ExecutionRecord, Interrupt, SessionRecord, Status};
 
 /// One connection of a wrapper, named by the coordinator; never reused within its life.
 pub type LinkId = u64;
@@ -116,146 +119,6 @@ enum SideKind {
     Closing,
 }
 
-/// How a link proves that it may attach (R25).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Proof {
-    /// SHA-256 of the token it brought, hex.
-    TokenHash(Option<Arc<str>>),
-    /// The host has checked it.
-    Trusted,
-}
-
-/// The mode of a link.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LinkMode {
-    /// Existing wrappers: no numbers, no acknowledgements.
-    Basic,
-    /// R45.
-    Acknowledged {
-        /// The identity of the wrapper's outbox.
-        producer: Arc<str>,
-        /// The wrapper's attempt number.
-        attempt: u64,
-    },
-}
-
-/// When an interrupt becomes a SIGKILL (R13).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum InterruptGrace {
-    /// As the settings say.
-    #[default]
-    Default,
-    /// Never, and the execution is not failed for it either.
-    Never,
-    /// After this many ms.
-    After(Millis),
-}
-
-/// What a caller can say about a failure (R9).
-#[derive(Debug, Clone, Default)]
-pub struct Failure {
-    /// Becomes the execution's error.
-    pub message: Arc<str>,
-    /// The type of the event; `error` unless given.
-    pub event_type: Option<Arc<str>>,
-    /// Further fields of the event's data; `error` and `fatal` cannot be overwritten.
-    pub payload: Map<String, Value>,
-    /// The caller handles it itself (R10).
-    pub suppress_notification: bool,
-    /// Only while no wrapper has attached: a launch that failed (R10). Otherwise nothing happens,
-    /// and the reply is `false`.
-    pub only_pending: bool,
-    /// For whoever keeps count.
-    pub cause: FailureCause,
-}
-
-/// Everything that can happen to a session.
-#[derive(Debug, Clone)]
-#[allow(missing_docs)] // the fields are those of the rules
-pub enum Command {
-    /// R2.
-    Start { execution_id: Arc<str>, mode: Option<Arc<str>>, token_hash: Option<Arc<str>> },
-    /// R3, R25.
-    Attach { link: LinkId, execution_id: Arc<str>, proof: Proof, mode: LinkMode },
-    /// A frame, read or refused (R28).
-    Receive { link: LinkId, execution_id: Arc<str>, frame: Result<Frame, BadFrame> },
-    /// The link is gone (R20).
-    LinkClosed { link: LinkId, execution_id: Arc<str>, code: u16, reason: Arc<str> },
-    /// R7.
-    Fail { execution_id: Arc<str>, failure: Failure },
-    /// The host ends it (R4, R5).
-    Finish {
-        execution_id: Arc<str>,
-        status: Status,
-        message: Option<Arc<str>>,
-        completed_at: Option<Millis>,
-    },
-    /// R11; `None`: the active one.
-    Interrupt { execution_id: Option<Arc<str>>, escalate: bool, grace: InterruptGrace },
-    /// R13.
-    ClearInterrupt { execution_id: Option<Arc<str>> },
-    /// A sign of life from the host (R14).
-    Heartbeat { execution_id: Arc<str> },
-    /// R38.
-    AcquireLease { execution_id: Arc<str>, lease_id: Arc<str>, message_id: Option<Arc<str>> },
-    /// R38.
-    ExtendLease { execution_id: Arc<str>, lease_id: Arc<str> },
-    /// R38.
-    ReleaseLease { execution_id: Arc<str>, lease_id: Arc<str> },
-    /// R19a.
-    Delete,
-    /// Handles everything due (R18).
-    Tick,
-    /// The coordinator did not run, or could not store, for this long (R18b).
-    Resumed { lost_ms: Millis },
-    /// The first command after a restart (R23).
-    Recover,
-}
-
-impl Command {
-    /// The execution that the command names, if it names one.
-    pub fn subject(&self) -> Option<&Arc<str>> {
-        match self {
-            Command::Start { execution_id, .. }
-            | Command::Attach { execution_id, .. }
-            | Command::Receive { execution_id, .. }
-            | Command::LinkClosed { execution_id, .. }
-            | Command::Fail { execution_id, .. }
-            | Command::Finish { execution_id, .. }
-            | Command::Heartbeat { execution_id }
-            | Command::AcquireLease { execution_id, .. }
-            | Command::ExtendLease { execution_id, .. }
-            | Command::ReleaseLease { execution_id, .. } => Some(execution_id),
-            Command::Interrupt { execution_id, .. } | Command::ClearInterrupt { execution_id } => {
-                execution_id.as_ref()
-            }
-            Command::Delete | Command::Tick | Command::Resumed { .. } | Command::Recover => None,
-        }
-    }
-}
-
-/// The verdict on an interrupt (R11).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// A link is attached: the kill goes out on it.
-    Sent,
-    /// It will go out at attach.
-    Latched,
-    /// There is nothing to stop any more.
-    AlreadyTerminal,
-}
-
-impl Verdict {
-    /// The name in every language.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Verdict::Sent => "sent",
-            Verdict::Latched => "latched",
-            Verdict::AlreadyTerminal => "already_terminal",
-        }
-    }
-}
-
 /// The health of a running execution (R6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
@@ -287,90 +150,6 @@ impl Health {
             Health::Stale => "stale",
         }
     }
-}
-
-/// What a command answers.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Reply {
-    /// Nothing to say.
-    Done,
-    /// `fail`: whether this call did the transition.
-    Failed(bool),
-    /// `interrupt`.
-    Verdict(Verdict),
-    /// `lease`.
-    Lease(Lease),
-}
-
-/// What one command did: what must be written, and what may happen once that is durable.
-#[derive(Debug, Default)]
-pub struct Transition {
-    /// To be written, all or nothing.
-    pub changes: Changes,
-    /// In this order, afterwards.
-    pub effects: Vec<Effect>,
-    /// To the caller, afterwards; `None` reads as [`Reply::Done`].
-    pub reply: Option<Reply>,
-}
-
-/// What must be written.
-#[derive(Debug, Default)]
-pub struct Changes {
-    /// The session's row.
-    pub session: bool,
-    /// The active execution's row.
-    pub active: bool,
-    /// Rows of executions that are not active (any more).
-    pub executions: Vec<ExecutionRecord>,
-    /// Appended to the log.
-    pub events: Vec<EventRecord>,
-    /// Enqueued.
-    pub notifications: Vec<NewNotification>,
-    /// The session goes wholly.
-    pub deleted: bool,
-}
-
-impl Changes {
-    /// Whether there is nothing to write.
-    pub fn is_empty(&self) -> bool {
-        !self.session
-            && !self.active
-            && !self.deleted
-            && self.executions.is_empty()
-            && self.events.is_empty()
-            && self.notifications.is_empty()
-    }
-}
-
-/// A notification to enqueue (R39); the coordinator adds id and delivery state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs)] // as in `NotificationRecord`
-pub struct NewNotification {
-    pub kind: NotificationKind,
-    pub execution_id: Option<Arc<str>>,
-    pub status: Option<Status>,
-    pub error: Option<Arc<str>>,
-    pub branch: Option<Arc<str>>,
-    pub agent_session_id: Option<Arc<str>>,
-}
-
-/// What may happen once the changes are durable (R27).
-#[derive(Debug, Clone, PartialEq)]
-pub enum Effect {
-    /// Text for a link.
-    Send(LinkId, Arc<str>),
-    /// Everything up to the number is committed. Of several in one commit the last is enough.
-    Acknowledge(LinkId, u64),
-    /// Closes a link; nothing follows on it.
-    Close(LinkId, u16, Arc<str>),
-    /// A volatile event for live subscribers (R32); its `id` is 0.
-    Broadcast(EventRecord),
-    /// Subscribers end with a `deleted` record (R19a).
-    Deleted,
-    /// For whoever keeps count.
-    Count(Count),
-    /// For the log.
-    Warn(String),
 }
 
 impl Session {

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Generator, Sequence
+from os import PathLike
 from types import TracebackType
 from typing import Any, TypeAlias, cast
 
 import stayline
 from stayline._internal import InvalidArgument
 from stayline.aio._calls import Opening, called
+from stayline.aio._view import View
 from stayline.aio._waiting import Seconds, seconds
 from stayline.aio.notification import Notification, Notifications
 from stayline.aio.session import Session
@@ -110,13 +112,16 @@ class Coordinator:
         allowed_origins: Sequence[str] | None = None,
         authorize: Authorize | None = None,
         base_path: str = "",
+        tls_certificate: str | PathLike[str] | None = None,
+        tls_key: str | PathLike[str] | None = None,
     ) -> Opening[Server]:
         """Serves wrappers and subscribers: await it, or enter it with ``async with``.
 
         Anything but loopback needs a ``key``. ``authorize(session_id, execution_id, bearer)``
         decides about wrappers instead of the execution's token. A coroutine function runs on
         this event loop, an ordinary one on a thread; one that raises, or takes longer than ten
-        seconds, denies.
+        seconds, denies. ``tls_certificate`` and ``tls_key`` are the paths of two PEM files: with
+        them it serves ``https://`` and ``wss://``.
         """
         sync = self.sync
 
@@ -130,6 +135,8 @@ class Coordinator:
                         allowed_origins=allowed_origins,
                         authorize=ask,
                         base_path=base_path,
+                        tls_certificate=tls_certificate,
+                        tls_key=tls_key,
                     ),
                     undo=lambda server: server.close(),
                 )
@@ -183,24 +190,11 @@ class Coordinator:
         return f"<stayline.aio view of {self._sync!r}>"
 
 
-class Server:
+class Server(View[stayline.Server]):
     """A running server: ``stayline.Server``, awaitable.
 
     It runs until it, or its coordinator, is closed. Leaving it as a context manager closes it.
     """
-
-    def __init__(self, sync: stayline.Server) -> None:
-        self._sync = sync
-
-    @classmethod
-    def of(cls, sync: stayline.Server) -> Server:
-        """A view of a server."""
-        return cls(sync)
-
-    @property
-    def sync(self) -> stayline.Server:
-        """The server it is a view of."""
-        return self._sync
 
     @property
     def url(self) -> str:
@@ -226,9 +220,6 @@ class Server:
         traceback: TracebackType | None,
     ) -> None:
         await called(lambda: self._sync.__exit__(kind, error, traceback))
-
-    def __repr__(self) -> str:
-        return f"<stayline.aio view of {self._sync!r}>"
 
 
 def _asking(authorize: Authorize) -> Callable[[str, str, str | None], bool]:

@@ -8,30 +8,18 @@ from typing import TYPE_CHECKING, Literal
 
 import stayline
 from stayline.aio._calls import called
+from stayline.aio._view import View
 from stayline.aio._waiting import Seconds, found
 
 if TYPE_CHECKING:
     from stayline._internal import _Health, _Status
 
 
-class Execution:
+class Execution(View[stayline.Execution]):
     """One execution: ``stayline.Execution``, awaitable.
 
     Its properties show what is committed now; they wait for no commit.
     """
-
-    def __init__(self, sync: stayline.Execution) -> None:
-        self._sync = sync
-
-    @classmethod
-    def of(cls, sync: stayline.Execution) -> Execution:
-        """A view of an execution."""
-        return cls(sync)
-
-    @property
-    def sync(self) -> stayline.Execution:
-        """The execution it is a view of."""
-        return self._sync
 
     @property
     def id(self) -> str:
@@ -145,30 +133,14 @@ class Execution:
     def __hash__(self) -> int:
         return hash(self._sync)
 
-    def __repr__(self) -> str:
-        return f"<stayline.aio view of {self._sync!r}>"
 
-
-class Launch:
+class Launch(View[stayline.Launch]):
     """The host's launch code as an ``async with`` block: ``stayline.Launch``, awaitable (R10).
 
     An exception inside, being cancelled included, fails the execution and is raised on, unless a
     wrapper has attached. Cancelled while entering, the execution is failed too: nobody is left
     who would launch it.
     """
-
-    def __init__(self, sync: stayline.Launch) -> None:
-        self._sync = sync
-
-    @classmethod
-    def of(cls, sync: stayline.Launch) -> Launch:
-        """A view of a launch."""
-        return cls(sync)
-
-    @property
-    def sync(self) -> stayline.Launch:
-        """The launch it is a view of."""
-        return self._sync
 
     async def __aenter__(self) -> Execution:
         return Execution(await called(self._sync.__enter__, undo=self._abandon))
@@ -187,29 +159,13 @@ class Launch:
         error = RuntimeError("the launch was cancelled")
         self._sync.__exit__(RuntimeError, error, None)
 
-    def __repr__(self) -> str:
-        return f"<stayline.aio view of {self._sync!r}>"
 
-
-class Lease:
+class Lease(View[stayline.Lease]):
     """A lease on an execution (R38): ``stayline.Lease``, awaitable.
 
     Leaving it as a context manager releases it; one that was released or has expired meanwhile
     is fine.
     """
-
-    def __init__(self, sync: stayline.Lease) -> None:
-        self._sync = sync
-
-    @classmethod
-    def of(cls, sync: stayline.Lease) -> Lease:
-        """A view of a lease."""
-        return cls(sync)
-
-    @property
-    def sync(self) -> stayline.Lease:
-        """The lease it is a view of."""
-        return self._sync
 
     @property
     def execution_id(self) -> str:
@@ -254,6 +210,3 @@ class Lease:
         traceback: TracebackType | None,
     ) -> None:
         await called(lambda: self._sync.__exit__(kind, error, traceback))
-
-    def __repr__(self) -> str:
-        return f"<stayline.aio view of {self._sync!r}>"

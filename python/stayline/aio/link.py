@@ -8,32 +8,20 @@ from types import TracebackType
 import stayline
 from stayline._internal import Close, Send
 from stayline.aio._calls import called
+from stayline.aio._view import View
 from stayline.aio._waiting import Seconds, Turns, found
 
 # Congestion may end through another link, which rings there and not here.
 _LOOK_FOR_ROOM_EVERY = 0.05
 
 
-class Link:
+class Link(View[stayline.Link]):
     """One connection from a wrapper: ``stayline.Link``, awaitable.
 
     Give it what the socket receives, write what it puts out, and say when the socket is gone.
     One task may receive while another iterates ``outgoing``. Leaving it as a context manager
     closes it if nobody has: 1000, or 1006 with an exception.
     """
-
-    def __init__(self, sync: stayline.Link) -> None:
-        self._sync = sync
-
-    @classmethod
-    def of(cls, sync: stayline.Link) -> Link:
-        """A view of a link."""
-        return cls(sync)
-
-    @property
-    def sync(self) -> stayline.Link:
-        """The link it is a view of."""
-        return self._sync
 
     @property
     def execution_id(self) -> str:
@@ -107,9 +95,6 @@ class Link:
         traceback: TracebackType | None,
     ) -> None:
         await called(lambda: self._sync.__exit__(kind, error, traceback))
-
-    def __repr__(self) -> str:
-        return f"<stayline.aio view of {self._sync!r}>"
 
 
 class Outgoing(AsyncIterator[Send | Close]):

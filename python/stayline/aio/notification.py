@@ -8,30 +8,18 @@ from typing import TYPE_CHECKING, Literal
 
 import stayline
 from stayline.aio._calls import called
+from stayline.aio._view import View
 from stayline.aio._waiting import Seconds, found_later
 
 if TYPE_CHECKING:
     from stayline._internal import _Status
 
 
-class Notification:
+class Notification(View[stayline.Notification]):
     """One notification: ``stayline.Notification``, awaitable.
 
     Taken from the queue it is leased: acknowledge it, or it comes again.
     """
-
-    def __init__(self, sync: stayline.Notification) -> None:
-        self._sync = sync
-
-    @classmethod
-    def of(cls, sync: stayline.Notification) -> Notification:
-        """A view of a notification."""
-        return cls(sync)
-
-    @property
-    def sync(self) -> stayline.Notification:
-        """The notification it is a view of."""
-        return self._sync
 
     @property
     def id(self) -> str:
@@ -99,9 +87,6 @@ class Notification:
     async def requeue(self) -> None:
         """Puts a parked one back into the queue."""
         await called(self._sync.requeue)
-
-    def __repr__(self) -> str:
-        return f"<stayline.aio view of {self._sync!r}>"
 
 
 class Notifications(AsyncIterator[Notification]):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import stayline
 from stayline.aio._calls import Opening, called
+from stayline.aio._view import View
 from stayline.aio._waiting import Seconds, seconds
 from stayline.aio.execution import Execution, Launch, Lease
 from stayline.aio.link import Link
@@ -29,25 +30,12 @@ class _NotGiven:
 _NOT_GIVEN: Final = _NotGiven()
 
 
-class Session:
+class Session(View[stayline.Session]):
     """A handle on one session: ``stayline.Session``, awaitable. Making one creates nothing.
 
     What changes something returns once that is durable. Cancelling such a call ends the wait
     and not the change: give ids of your own where you have to find out afterwards.
     """
-
-    def __init__(self, sync: stayline.Session) -> None:
-        self._sync = sync
-
-    @classmethod
-    def of(cls, sync: stayline.Session) -> Session:
-        """A view of a session."""
-        return cls(sync)
-
-    @property
-    def sync(self) -> stayline.Session:
-        """The session it is a view of."""
-        return self._sync
 
     @property
     def id(self) -> str:
@@ -319,6 +307,3 @@ class Session:
 
     def __hash__(self) -> int:
         return hash(self._sync)
-
-    def __repr__(self) -> str:
-        return f"<stayline.aio view of {self._sync!r}>"

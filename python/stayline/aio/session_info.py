@@ -5,24 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 import stayline
+from stayline.aio._view import View
 from stayline.aio.execution import Execution
 
 
-class SessionInfo:
+class SessionInfo(View[stayline.SessionInfo]):
     """What was known about a session when it was read."""
-
-    def __init__(self, sync: stayline.SessionInfo) -> None:
-        self._sync = sync
-
-    @classmethod
-    def of(cls, sync: stayline.SessionInfo) -> SessionInfo:
-        """A view of what was known."""
-        return cls(sync)
-
-    @property
-    def sync(self) -> stayline.SessionInfo:
-        """What it is a view of."""
-        return self._sync
 
     @property
     def id(self) -> str:
@@ -79,6 +67,3 @@ class SessionInfo:
         """In a list of sessions: the active execution, or else the newest one."""
         latest = self._sync.latest
         return None if latest is None else Execution(latest)
-
-    def __repr__(self) -> str:
-        return f"<stayline.aio view of {self._sync!r}>"

@@ -26,12 +26,17 @@ Runs a coordinator on an SQLite file and serves wrappers, readers and REST until
   STAYLINE_KEY=… stayline serve --listen 0.0.0.0:8787
   stayline serve --listen 0.0.0.0:8787 --key-file /run/secrets/stayline
   stayline serve --listen 0.0.0.0:8787 --new-key
+  stayline serve --listen 0.0.0.0:443 --new-key --tls-certificate cert.pem --tls-key key.pem
   stayline serve --set disconnect_grace_ms=30000
 
 One coordinator owns the file; `watch`, `runs`, `events` and `timeline` read it meanwhile.
 A server that other machines can reach needs a key. A key on the command line can be read by
-everybody on this machine: prefer STAYLINE_KEY or --key-file. There is no TLS here; put a proxy
-that has it (caddy, nginx, a load balancer) in front, and give wrappers its https:// address.
+everybody on this machine: prefer STAYLINE_KEY or --key-file.
+
+With --tls-certificate and --tls-key it speaks https:// and wss:// only; callers use a name that the
+certificate is for. Where its authority is one of your own, name that authority's certificate to
+them by SSL_CERT_FILE. Without, let nobody but this machine in, or a proxy that has TLS (caddy,
+nginx, a load balancer), and give wrappers its https:// address.
 """
 
 RUN = """\

@@ -26,6 +26,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         _check_run(options)
     elif getattr(options, "to", None) is not None and options.store is not None:
         _refuse(options.command, "--store and --to exclude each other: a server has its own store")
+    if options.command == "serve":
+        _check_tls(options)
     if getattr(options, "key_file", None) is not None or getattr(options, "new_key", False):
         _find_key(options)
     return options
@@ -94,6 +96,15 @@ def _add_serve(parser: Parser) -> None:
     )
     keys.add_argument(
         "--new-key", action="store_true", help="make a key for this time, and print it"
+    )
+    parser.add_argument(
+        "--tls-certificate",
+        metavar="FILE",
+        type=Path,
+        help="serve https:// with this certificate (PEM, with what leads to its authority's)",
+    )
+    parser.add_argument(
+        "--tls-key", metavar="FILE", type=Path, help="its private key (PEM, no passphrase)"
     )
     parser.add_argument(
         "--allow-origin",
@@ -330,6 +341,14 @@ def _check_run(options: argparse.Namespace) -> None:
         wrong = "--execution needs --session, the session it belongs to"
     if wrong is not None:
         _refuse("run", wrong)
+
+
+def _check_tls(options: argparse.Namespace) -> None:
+    if (options.tls_certificate is None) != (options.tls_key is None):
+        given, missing = "--tls-certificate", "--tls-key"
+        if options.tls_certificate is None:
+            given, missing = missing, given
+        _refuse("serve", f"{given} needs {missing}: TLS takes a certificate and its key")
 
 
 def _find_key(options: argparse.Namespace) -> None:

@@ -117,18 +117,25 @@ def table_lines(
     *,
     right: Sequence[str],
     spare: Sequence[str] = (),
+    last: Sequence[str] = (),
     cut: bool = False,
 ) -> list[str]:
     """A table's lines. Columns named in ``right`` hold figures and are aligned to the right; on a
     terminal that is too narrow those in ``spare`` are left out, the first one first. ``cut``
-    shortens texts so that each line fits, for what is drawn again in place."""
-    kept = list(titles)
+    shortens texts so that each line fits, for what is drawn again in place; when even that is not
+    enough those in ``last`` are left out too."""
+    # A column in which nothing is said is left out everywhere.
+    kept = [title for index, title in enumerate(titles) if any(row[index] for row in rows)]
     widths = _widths(titles, rows)
     if movable():
         for title in spare:
-            if _total(kept, widths) > columns():
+            if title in kept and _total(kept, widths) > columns():
                 kept.remove(title)
         if cut:
+            least = {title: min(widths[title], _NARROWEST) for title in titles}
+            for title in last:
+                if title in kept and _total(kept, least) > columns():
+                    kept.remove(title)
             _narrow(kept, widths, columns())
     lines = []
     for number, row in enumerate([[title.upper() for title in titles], *rows]):

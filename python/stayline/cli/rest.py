@@ -84,10 +84,7 @@ class Rest:
             with error:
                 raise _refusal(self.base, error.code, error.read()) from None
         except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", error)
-            raise ConnectionError(
-                None, f"cannot reach {self.base}: {reason}; is `stayline serve` running there?"
-            ) from None
+            raise ConnectionError(None, _unreachable(self.base, error)) from None
 
     def _read(self, answer: Any) -> Any:
         try:
@@ -114,12 +111,29 @@ def segment(text: str) -> str:
     return urllib.parse.quote(text, safe="")
 
 
+def _unreachable(base: str, error: Exception) -> str:
+    """Why, and what to do. An error of TLS is known by what it has: nothing else needs the module
+    that defines it."""
+    reason = getattr(error, "reason", error)
+    distrusted = getattr(reason, "verify_message", None)
+    if distrusted is not None:
+        return (
+            f"the certificate of {base} is not trusted here: {distrusted.rstrip('.')}; the address "
+            "must have a name that it is for, and SSL_CERT_FILE may name an authority of your own"
+        )
+    if getattr(reason, "reason", None) in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
+        return f"{base} does not speak TLS; is its address http://…?"
+    return f"cannot reach {base}: {reason}; is `stayline serve` running there?"
+
+
 def _refusal(base: str, status: int, body: bytes) -> Exception:
     try:
         answer = json.loads(body)
         text, name = str(answer["message"]), str(answer["error"])
     except (ValueError, KeyError, TypeError):
-        text, name = "it does not answer as Stayline does", ""
+        # A server that speaks TLS says so to those who do not.
+        said = body[:200].decode("utf-8", "replace").strip()
+        text, name = said if "https://" in said else "it does not answer as Stayline does", ""
     if name == "NotFound":
         return stayline.NotFound(f"{base}: {text}")
     return ServerRefused(base, status, text, name)

@@ -11,11 +11,11 @@ from stayline.cli.views import Run, now_ms
 
 TITLES = [
     *("session", "execution", "status", "health", "started"),
-    *("duration", "events", "reconnects", "seen"),
+    *("duration", "events", "reconnects", "seen", "error"),
 ]
 FIGURES = ["duration", "events", "reconnects", "seen"]
 #: What a narrow terminal can do without, first to go first.
-SPARE = ["health", "started", "reconnects", "events"]
+SPARE = ["error", "started", "reconnects", "events", "health"]
 
 
 def main(options: argparse.Namespace) -> int:
@@ -46,6 +46,8 @@ def _stack(rows: list[list[str]]) -> None:
         named = dict(zip(TITLES, cells, strict=True))
         status, health = named["status"], named["health"]
         said = paint(status, status) + ("" if health == "-" else f", {paint(health, health)}")
+        if named["error"]:
+            said += f" ({named['error']})"
         print(f"{said}  {named['started']}  for {named['duration']}")
         print(f"    {named['session']}")
         print(f"    {named['execution']}")
@@ -68,4 +70,5 @@ def row(run: Run, now: int) -> list[str]:
         "-" if run.events is None else str(run.events),
         str(run.reconnects),
         duration(run.silent(now)),
+        visible(run.error or ""),
     ]

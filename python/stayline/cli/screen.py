@@ -43,6 +43,7 @@ class Screen:
 
     def _erase(self) -> None:
         if self._drawn:
-            up = f"\x1b[{self._drawn - 1}A" if self._drawn > 1 else ""
-            sys.stdout.write(f"\r{up}\x1b[J")
+            # Line by line: some terminals keep what one order clears from the top to the bottom,
+            # and their history would fill with every picture there was.
+            sys.stdout.write("\r\x1b[2K" + "\x1b[A\x1b[2K" * (self._drawn - 1))
             self._drawn = 0

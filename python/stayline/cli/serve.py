@@ -25,7 +25,11 @@ def main(options: argparse.Namespace) -> int:
     # Watched from before the store is opened: a stop during recovery is a stop too.
     with SignalWatch(*stops) as watch, stayline.Coordinator(location, settings=settings) as owner:
         server = owner.serve(
-            options.listen, key=options.key, allowed_origins=options.allow_origin or None
+            options.listen,
+            key=options.key,
+            allowed_origins=options.allow_origin or None,
+            tls_certificate=options.tls_certificate,
+            tls_key=options.tls_key,
         )
         with server:
             print(_banner(owner, server, options), flush=True)
@@ -53,6 +57,10 @@ def _banner(
         f"  readers   {base}/stream   (WebSocket; server-sent events: /events)",
         f"  watch     stayline watch --to {server.url}",
         f"  key       {key}",
-        "Ctrl-C stops it; what was acknowledged is in the store.",
     ]
+    if options.tls_certificate is not None:
+        lines.append(f"  TLS       {options.tls_certificate}; callers use a name that it is for")
+    elif options.key is not None:
+        lines.append("  TLS       none: a proxy in front should have it, or --tls-certificate")
+    lines.append("Ctrl-C stops it; what was acknowledged is in the store.")
     return "\n".join(lines)

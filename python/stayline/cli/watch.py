@@ -31,8 +31,9 @@ from stayline.cli.screen import Screen
 from stayline.cli.source import Feed, Source, opened
 from stayline.cli.views import Query, Record, Run, State, iso, now_ms
 
-#: Columns in front of a note's text.
-_BEFORE_NOTE = 23
+_SEPARATOR = " \u00b7 "
+#: A session's name gives way to figures down to so many columns.
+_SHORTEST_NAME = 24
 
 
 def main(options: argparse.Namespace) -> int:
@@ -59,6 +60,8 @@ class _Session:
         self._screen = Screen()
         self._seen = after
         self._told: tuple[object, ...] | None = None
+        #: Executions that were looked at because of an event of theirs.
+        self._looked: set[str] = set()
         #: When the newest event of an execution came; a server's rows know it only roughly (R14).
         self._heard: tuple[str, int] = ("", 0)
 
@@ -104,10 +107,20 @@ class _Session:
         return state.run is None or not state.run.active
 
     def _show(self, record: Record) -> None:
+        self._look_first(record)
         self._seen = max(self._seen, record.id)
         if self._feed.caught_up and not record.control:
             self._heard = (str(record.fields.get("executionId")), now_ms())
         self._screen.line(record.frame if self._options.json else lines.line(record))
+
+    def _look_first(self, record: Record) -> None:
+        """The first event of a run comes behind what is said about the run itself."""
+        if self._told is None or not self._feed.caught_up or record.control:
+            return
+        execution, (known, status, *_) = str(record.fields.get("executionId")), self._told
+        if (execution != known or status == "pending") and execution not in self._looked:
+            self._looked.add(execution)
+            self._tell_changes(self._state())
 
     def _tell_changes(self, state: State) -> None:
         run = state.run
@@ -116,18 +129,15 @@ class _Session:
         told = (run.execution, run.status, run.health, run.linked, run.interrupt_requested)
         if told == self._told:
             return
+        before = None if self._told is None else self._told[0]
         self._told = told
         now = now_ms()
         if self._options.json:
             self._screen.line(json.dumps(_state_record(run, now), ensure_ascii=False))
         else:
-            self._screen.line(lines.note(now, self._named(run), _style(run)))
-
-    def _named(self, run: Run) -> str:
-        condition = _condition(run)
-        room = max(columns() - _BEFORE_NOTE - cells(condition) - 1, 13)
-        name = shorten(run.execution, room) if self._screen.live else run.execution
-        return f"{name} {condition}"
+            # People see at once whose it is; who reads a pipe should not have to look back.
+            named = run.execution != before or not self._screen.live
+            self._screen.line(lines.note(now, _noted(run, named=named), _style(run)))
 
     def _status(self, state: State) -> None:
         if self._options.json or not self._screen.live:
@@ -144,12 +154,18 @@ class _Session:
         )
 
 
+def _noted(run: Run, *, named: bool) -> str:
+    condition = _condition(run)
+    return f"{run.execution} {condition}" if named else condition
+
+
 def _condition(run: Run) -> str:
     """The status in words, with what is out of the ordinary."""
     parts = [run.status]
     if run.error:
         parts[0] += f" ({run.error})"
-    if run.health:
+    # Healthy is who was heard of lately; a reader takes it for more while nobody is connected.
+    if run.health and not (run.linked is False and run.health == "healthy"):
         parts.append(run.health)
     if run.linked is False:
         parts.append("no wrapper is connected")
@@ -165,13 +181,17 @@ def _style(run: Run) -> str:
 
 
 def _summary(state: State, behind: int, now: int, width: int) -> str:
-    """One line within the terminal: what is known comes first, the name takes what is left."""
+    """One line within the terminal: the status comes first, then the name, then the figures."""
     run = state.run
+    name = visible(state.session)
     parts = ["nothing ran"] if run is None else [_condition(run), *_figures(run, now)]
     if behind:
-        parts.append(f"{behind} behind")
-    told = visible(" \u00b7 ".join(parts))
-    name = visible(state.session)
+        parts.insert(1, f"{behind} behind")
+    room = width - min(cells(name), _SHORTEST_NAME) - 2
+    while len(parts) > 1 and cells(visible(_SEPARATOR.join(parts))) > room:
+        # What is cut in its middle would only puzzle.
+        parts.pop()
+    told = visible(_SEPARATOR.join(parts))
     return fit(f"{shorten(name, max(width - cells(told) - 2, 12))}  {told}", width)
 
 
@@ -204,6 +224,10 @@ def _state_record(run: Run, now: int) -> dict[str, object]:
 
 
 # --- all runs -------------------------------------------------------------------------------------
+
+#: What the table can do without before its ids are cut, and what only then.
+_SPARE = ["error", "started", "reconnects", "events"]
+_SPARE_LAST = ["seen", "health", "duration", "execution"]
 
 
 class _Table:
@@ -238,7 +262,9 @@ class _Table:
         # What does not fit the terminal could not be drawn again in place.
         most = _lines() - 3
         rows = [runs.row(run, now) for run in found[: max(most, 1)]]
-        drawn = table_lines(runs.TITLES, rows, right=runs.FIGURES, spare=runs.SPARE, cut=True)
+        drawn = table_lines(
+            runs.TITLES, rows, right=runs.FIGURES, spare=_SPARE, last=_SPARE_LAST, cut=True
+        )
         return [paint(head, "dim"), *drawn]
 
     def _tell_changes(self, found: list[Run]) -> None:

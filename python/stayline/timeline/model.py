@@ -237,6 +237,11 @@ def _close(run: Run, one: Execution, heard: int | None) -> None:
     # The event that ended it may have said why already.
     told = run.error is None or any(run.error in one.text for one in run.moments[-3:])
     text = run.status if told else f"{run.status}: {run.error}"
+    last = run.moments[-1] if run.moments else None
+    if last is not None and last.kind == "interrupt" and run.status == "interrupted":
+        # It is the end itself.
+        run.moments.pop()
+        text = last.text
     run.moments.append(Moment(run.edge_ms, "ended", text))
     run.moments.sort(key=lambda moment: moment.at_ms)
 

@@ -1,4 +1,7 @@
-//! TLS for `wss://`, with the certificates that the system trusts.
+//! TLS for `wss://`, with the authorities that the system trusts.
+//!
+//! `SSL_CERT_FILE` and `SSL_CERT_DIR` name others in their place, as for OpenSSL, curl and Python.
+//! They are read once, at the first connection of the process.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -8,14 +11,42 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{CertificateError, ClientConfig, Error as TlsError, RootCertStore};
 
 /// Makes a connection secure; the host must be the one its certificate names.
 pub(super) async fn secure(host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     // Reading the system's certificates takes a while, the first time.
     let config = tokio::task::spawn_blocking(config).await.map_err(io::Error::other)??;
-    TlsConnector::from(config).connect(name, stream).await
+    TlsConnector::from(config).connect(name, stream).await.map_err(|error| explained(host, error))
+}
+
+/// What went wrong, in the words of somebody who can mend it.
+fn explained(host: &str, error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
+    let text = match inner {
+        Some(TlsError::InvalidCertificate(why)) => match why {
+            CertificateError::UnknownIssuer => format!(
+                "the certificate of {host} is signed by no authority that is trusted here; name \
+                 its authority's certificate by SSL_CERT_FILE"
+            ),
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                format!("the certificate of the server is not for the name {host}")
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                format!("the certificate of {host} has expired")
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                format!("the certificate of {host} is not valid yet; is the clock here right?")
+            }
+            other => format!("the certificate of {host} is not accepted: {other}"),
+        },
+        Some(TlsError::InvalidMessage(_)) => {
+            format!("{host} does not speak TLS on this port; is its address http://…?")
+        }
+        _ => return error,
+    };
+    io::Error::new(error.kind(), text)
 }
 
 fn config() -> io::Result<Arc<ClientConfig>> {
@@ -29,11 +60,13 @@ fn config() -> io::Result<Arc<ClientConfig>> {
     if added == 0 {
         // Not kept: the next attempt may find some.
         return Err(io::Error::other(format!(
-            "the system has no certificates to trust: {:?}",
-            found.errors
+            "no authority is trusted here, so no certificate can be{}{}; install the system's \
+             (ca-certificates), or name a file by SSL_CERT_FILE",
+            if found.errors.is_empty() { "" } else { ": " },
+            found.errors.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         )));
     }
-    tracing::debug!(added, ignored, "read the system's certificates");
+    tracing::debug!(added, ignored, "read the authorities that are trusted here");
     // The provider is named: the process's default may be another one, or none.
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()

@@ -1,7 +1,6 @@
 //! The listening socket and what it accepts, with a note of their descriptors (`fork`).
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -23,23 +22,15 @@ impl Listener {
     pub(super) fn new(socket: TcpListener) -> Listener {
         Listener { _inherited: Inherited::new(&socket), socket }
     }
-}
 
-impl axum::serve::Listener for Listener {
-    type Io = Accepted;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Accepted, SocketAddr) {
+    /// The next connection.
+    pub(super) async fn accept(&mut self) -> Accepted {
         // With axum's way of waiting where the process has no descriptors left.
-        let (socket, address) = axum::serve::Listener::accept(&mut self.socket).await;
+        let (socket, _) = axum::serve::Listener::accept(&mut self.socket).await;
         if let Err(error) = tune(&socket) {
             tracing::debug!(%error, "could not set the options of an accepted socket");
         }
-        (Accepted { _inherited: Inherited::new(&socket), socket }, address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+        Accepted { _inherited: Inherited::new(&socket), socket }
     }
 }
 
@@ -51,6 +42,14 @@ pub(super) struct Accepted {
 }
 
 impl Accepted {
+    /// The first byte that the peer sends, which stays to be read; `None` when there is none.
+    #[cfg(feature = "tls")]
+    pub(super) async fn first_byte(&self) -> io::Result<Option<u8>> {
+        let mut byte = [0];
+        let read = self.socket.peek(&mut byte).await?;
+        Ok((read == 1).then_some(byte[0]))
+    }
+
     fn socket(self: Pin<&mut Self>) -> Pin<&mut TcpStream> {
         Pin::new(&mut self.get_mut().socket)
     }

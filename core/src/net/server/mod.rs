@@ -13,11 +13,15 @@
 //! streams, tokens for wrappers. Without a key the server serves this machine only, refuses to
 //! bind to anything but loopback, and refuses what a browser sends on behalf of a foreign page.
 //!
+//! With a certificate (`tls`) all of it is `https://` and `wss://`. How long a peer may take for the
+//! handshake of TLS and for the head of a request is in `connection`.
+//!
 //! A slow peer slows nobody else. A slow subscriber is a cursor that stands still; a wrapper that
 //! sends faster than commits go is not read until they have caught up. Waiting for a commit and
 //! long reads of the store happen on threads that no socket needs.
 
 mod access;
+mod connection;
 mod events;
 mod ingest;
 mod lifetime;
@@ -29,6 +33,7 @@ mod pull;
 mod reply;
 mod rest;
 mod stream;
+mod tls;
 mod view;
 
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -46,6 +51,8 @@ use crate::net::runtime;
 use access::Access;
 use lifetime::{Lifetime, Phase};
 use listener::Listener;
+
+pub use tls::ServerTls;
 
 /// The host's own way to let wrappers in: `(session id, execution id, bearer)`. It may block.
 pub type Authorize = Arc<dyn Fn(&str, &str, Option<&str>) -> bool + Send + Sync>;
@@ -69,6 +76,8 @@ pub struct ServerOptions {
     pub authorize: Option<Authorize>,
     /// What stands before `/sessions` in every path: empty, or `/something`.
     pub base_path: String,
+    /// Serve `https://` and `wss://`, with this certificate. Plain HTTP is then refused.
+    pub tls: Option<ServerTls>,
 }
 
 impl std::fmt::Debug for ServerOptions {
@@ -79,6 +88,7 @@ impl std::fmt::Debug for ServerOptions {
             .field("allowed_origins", &self.allowed_origins)
             .field("authorize", &self.authorize.as_ref().map(|_| "(set)"))
             .field("base_path", &self.base_path)
+            .field("tls", &self.tls)
             .finish()
     }
 }
@@ -108,7 +118,8 @@ impl std::fmt::Debug for Shared {
 /// Serves a coordinator at `address` (`127.0.0.1:8787`; port 0 takes a free one).
 ///
 /// [`Error::InvalidArgument`] for an address that cannot be bound, a base path that does not
-/// begin with `/`, and for anything but loopback without a key.
+/// begin with `/`, and for anything but loopback without a key. With [`ServerOptions::tls`] the
+/// server's address is `https://…`.
 pub fn serve(
     coordinator: Coordinator,
     address: &str,
@@ -122,8 +133,13 @@ pub fn serve(
         return Err(Error::invalid("the server's key is empty; leave it out, or set one"));
     }
     let runtime = runtime::handle()?;
-    let (listener, address) = bind(address, options.key.is_some(), runtime)?;
-    let url = format!("http://{}{base_path}", reachable(address));
+    let given = address;
+    let (listener, address) = bind(given, options.key.is_some(), runtime)?;
+    let url = match &options.tls {
+        // A certificate is for a name, so the name that was given stays.
+        Some(_) => format!("https://{}{base_path}", named(given, address)),
+        None => format!("http://{}{base_path}", reachable(address)),
+    };
     let shared = Arc::new(Shared {
         access: Access::new(options.key, options.allowed_origins),
         authorize: options.authorize,
@@ -133,6 +149,7 @@ pub fn serve(
     tell_url(&shared.coordinator, Some(&url));
     runtime.spawn(accept(
         Listener::new(listener),
+        options.tls,
         routes(&base_path, &shared),
         Arc::clone(&shared),
     ));
@@ -236,6 +253,16 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     reachable
 }
 
+/// The same with the name of `given` (`name:port`), where it is a name.
+fn named(given: &str, address: SocketAddr) -> String {
+    match given.rsplit_once(':') {
+        Some((name, _)) if !name.is_empty() && given.parse::<SocketAddr>().is_err() => {
+            format!("{name}:{}", address.port())
+        }
+        _ => reachable(address).to_string(),
+    }
+}
+
 fn routes(base_path: &str, shared: &Arc<Shared>) -> Router {
     let session = "/sessions/{session_id}";
     let execution = "/sessions/{session_id}/executions/{execution_id}";
@@ -261,18 +288,26 @@ fn routes(base_path: &str, shared: &Arc<Shared>) -> Router {
         .with_state(Arc::clone(shared))
 }
 
-/// Accepts until the server closes, then lets requests that are under way finish.
-async fn accept(listener: Listener, routes: Router, shared: Arc<Shared>) {
-    let mut open = shared.lifetime.watch();
-    let mut killed = shared.lifetime.watch();
-    let serving = axum::serve(listener, routes)
-        .with_graceful_shutdown(async move { open.reached(Phase::Closing).await });
-    tokio::select! {
-        result = std::future::IntoFuture::into_future(serving) => {
-            if let Err(error) = result {
-                tracing::error!(%error, "the server stopped");
-            }
-        }
-        () = killed.reached(Phase::Killed) => {}
+/// Accepts until the server closes. Nothing is waited for here that a peer could delay.
+async fn accept(
+    mut listener: Listener,
+    tls: Option<ServerTls>,
+    routes: Router,
+    shared: Arc<Shared>,
+) {
+    let mut watch = shared.lifetime.watch();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = watch.reached(Phase::Closing) => return,
+        };
+        let watch = shared.lifetime.watch();
+        tokio::spawn(connection::serve(
+            accepted,
+            tls.clone(),
+            routes.clone(),
+            watch,
+            connection::LIMITS,
+        ));
     }
 }
