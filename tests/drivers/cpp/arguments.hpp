@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "raw.hpp"
+
 using Json = nlohmann::json;
 
 /// The operation exists, its arguments do not fit.
@@ -47,13 +49,17 @@ Json name_of(std::optional<Enum> value) {
 /// The fields of one request.
 class Arguments {
 public:
-    explicit Arguments(const Json& fields) : fields_(fields) {}
+    /// The fields of `line`.
+    Arguments(const Json& fields, const std::string& line) : fields_(fields), line_(line) {}
 
     /// One as it is; NULL only when it is missing.
     const Json* given(const char* name) const {
         const auto found = fields_.find(name);
         return found != fields_.end() ? &*found : nullptr;
     }
+
+    /// The JSON of one, byte for byte as it stands in the request; null too.
+    std::optional<std::string> json(const char* name) const { return raw_field(line_, name); }
 
     /// A string.
     std::string text(const char* name) const { return required(name, optional_text(name)); }
@@ -201,4 +207,5 @@ private:
     }
 
     const Json& fields_;
+    const std::string& line_;
 };

@@ -46,7 +46,7 @@ const std::map<std::string, CoordinatorSide::Operation>& CoordinatorSide::operat
 }
 
 void CoordinatorSide::reset() {
-    abandon(Arguments(Json::object()));
+    abandon(Arguments(Json::object(), ""));
     clock_.reset();
 }
 

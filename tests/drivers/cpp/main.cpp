@@ -21,7 +21,7 @@ public:
         }
         const Json id = request.value("id", Json());
         try {
-            return {{"id", id}, {"ok", perform(Arguments(request))}};
+            return {{"id", id}, {"ok", perform(Arguments(request, line))}};
         } catch (const stayline::Error& error) {
             return {{"id", id}, {"error", Json::parse(error.json())}};
         } catch (const UnknownOperation& unknown) {

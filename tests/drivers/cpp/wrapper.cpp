@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wrapper.hpp"
 
+#include <algorithm>
 #include <stayline.hpp>
 
 namespace {
@@ -93,11 +94,25 @@ Json opened(Machine& machine, const Arguments& arguments) {
     return {};
 }
 
+/// A wrapper overlooks words that it does not know; a scenario shall not.
+std::optional<std::string> known(const Arguments& arguments, const char* name,
+                                 std::initializer_list<const char*> words) {
+    const std::optional<std::string> text = arguments.optional_text(name);
+    if (text && std::find(words.begin(), words.end(), *text) == words.end()) {
+        throw BadArgument("argument \"" + std::string(name) + "\" is no known word");
+    }
+    return text;
+}
+
 Json refused(Machine& machine, const Arguments& arguments) {
     stayline::sansio::Refused refused;
     refused.status = arguments.optional_number<std::uint16_t>("status").value_or(0);
-    refused.refusal = arguments.optional_text("refusal");
-    refused.execution_status = arguments.optional_text("execution_status");
+    refused.refusal =
+        known(arguments, "refusal",
+              {"not_found", "unauthorized", "not_active", "superseded", "bad_request"});
+    refused.execution_status =
+        known(arguments, "execution_status",
+              {"pending", "running", "completed", "failed", "interrupted"});
     machine.handle_refused(arguments.number<std::uint64_t>("attempt"), refused,
                            arguments.moment("now"));
     return {};
@@ -121,16 +136,10 @@ Json timeout(Machine& machine, const Arguments& arguments) {
     return {};
 }
 
-/// What stands there as JSON, null too.
-std::string json_of(const Arguments& arguments, const char* name) {
-    const Json* given = arguments.given(name);
-    return given != nullptr ? given->dump() : "{}";
-}
-
 Json send(Machine& machine, const Arguments& arguments) {
     stayline::SendOptions options;
     options.droppable = arguments.flag("droppable");
-    machine.send(arguments.text("type"), json_of(arguments, "data"), arguments.moment("now"),
+    machine.send(arguments.text("type"), arguments.json("data").value_or("{}"), arguments.moment("now"),
                  options);
     return {};
 }
@@ -153,7 +162,7 @@ Json turn(Machine& machine, const Arguments& arguments) {
 }
 
 Json agent(Machine& machine, const Arguments& arguments) {
-    machine.handle_agent_event(arguments.text("type"), json_of(arguments, "properties"),
+    machine.handle_agent_event(arguments.text("type"), arguments.json("properties").value_or("{}"),
                                arguments.moment("now"));
     return {};
 }
