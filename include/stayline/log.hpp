@@ -13,9 +13,10 @@ namespace stayline {
 namespace log {
 
 /// Gets one line, which lives during the call. It runs on whatever thread has something to say,
-/// several at a time, also on threads of the host's in the middle of a call, and must return soon.
-/// It may call into this library, except `set` and `clear`; what those calls would log is not told.
-/// An exception inside is swallowed. It is freed once no call runs or begins.
+/// several at a time, also on threads of the host's in the middle of a call; it must return soon and
+/// must not wait for another thread that uses this library. From inside, objects cannot be used
+/// (`InvalidArgument`, and looks answer nothing) and must not be destroyed. An exception inside is
+/// swallowed. It is freed once no call runs or begins.
 using Record = std::function<void(LogLevel level, std::string_view message)>;
 
 /// Not for hosts.
