@@ -32,9 +32,16 @@ CASES = [
 ]
 
 
-@pytest.fixture(params=["gcc", "clang"])
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+
+
+@pytest.fixture(params=["gcc", "clang", "sanitized"])
 def program(request: pytest.FixtureRequest, compile: Callable[..., Path]) -> Path:
-    return compile([SOURCE], language="c++", compiler=request.param, flags=["-pthread"])
+    """Plain by both compilers; and so that wrong memory and leaks end it."""
+    sanitized = request.param == "sanitized"
+    compiler = "clang" if sanitized else request.param
+    flags = ["-pthread", *(SANITIZERS if sanitized else [])]
+    return compile([SOURCE], language="c++", compiler=compiler, flags=flags)
 
 
 def run(program: Path, *arguments: str) -> str:
@@ -67,6 +74,8 @@ def test_each_file_stands_alone_also_under_a_newer_standard(
         sources.append(source)
     main = tmp_path / "main.cpp"
     # Twice in one program: nothing in the headers is defined twice.
-    main.write_text("#include <stayline.hpp>\nint main() { return stayline::abi_version() == 0; }\n")
+    main.write_text(
+        "#include <stayline.hpp>\nint main() { return stayline::abi_version() == 0; }\n"
+    )
     flags = ["-std=c++20", "-Wshadow", "-Wconversion"]
     run(compile([main, *sources], language="c++", compiler=compiler, flags=flags))
