@@ -871,6 +871,16 @@ typedef struct {
      * What stands before `/sessions` in every path: none, or `/something`.
      */
     stayline_view base_path;
+    /**
+     * With this it serves `https://` and `wss://`, and nothing without TLS: the path of a PEM
+     * file, the server's certificate followed by those that lead to its authority's. It is read
+     * once, by `stayline_coordinator_serve`. None: no TLS.
+     */
+    stayline_view tls_certificate;
+    /**
+     * Its private key, the path of a PEM file without a passphrase.
+     */
+    stayline_view tls_key;
 } stayline_server_options;
 
 /**
@@ -1827,7 +1837,7 @@ stayline_status stayline_coordinator_notifications(const stayline_coordinator *c
  * Returns:
  * - `OK`
  * - `INVALID_ARGUMENT`: an address that cannot be bound; anything but loopback without a key; a
- *   base path that does not begin with `/`.
+ *   base path that does not begin with `/`; a certificate or key that cannot be used.
  * - `CLOSED`
  * - `LIMIT_EXCEEDED`: no thread can be made.
  *

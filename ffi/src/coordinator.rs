@@ -394,7 +394,7 @@ pub extern "C" fn stayline_coordinator_notifications(
 /// Returns:
 /// - `OK`
 /// - `INVALID_ARGUMENT`: an address that cannot be bound; anything but loopback without a key; a
-///   base path that does not begin with `/`.
+///   base path that does not begin with `/`; a certificate or key that cannot be used.
 /// - `CLOSED`
 /// - `LIMIT_EXCEEDED`: no thread can be made.
 ///

@@ -139,6 +139,8 @@ layout! {
             allowed_origins_count,
             authorize,
             base_path,
+            tls_certificate,
+            tls_key,
         }
         text::stayline_buffer {
             data,

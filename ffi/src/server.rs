@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use stayline::Error;
-use stayline::net::server::{self, Server, ServerOptions};
+use stayline::net::server::{self, Server, ServerOptions, ServerTls};
 
 use crate::boundary::{self, object};
 use crate::callback::Callback;
@@ -93,6 +93,12 @@ pub struct stayline_server_options {
     pub authorize: stayline_authorize_callback,
     /// What stands before `/sessions` in every path: none, or `/something`.
     pub base_path: stayline_view,
+    /// With this it serves `https://` and `wss://`, and nothing without TLS: the path of a PEM
+    /// file, the server's certificate followed by those that lead to its authority's. It is read
+    /// once, by `stayline_coordinator_serve`. None: no TLS.
+    pub tls_certificate: stayline_view,
+    /// Its private key, the path of a PEM file without a passphrase.
+    pub tls_key: stayline_view,
 }
 versioned!(stayline_server_options {
     key: stayline_view::NONE,
@@ -104,6 +110,8 @@ versioned!(stayline_server_options {
         user_data: std::ptr::null_mut(),
     },
     base_path: stayline_view::NONE,
+    tls_certificate: stayline_view::NONE,
+    tls_key: stayline_view::NONE,
 });
 
 /// The defaults of `stayline_coordinator_serve`. Threads: any.
@@ -136,7 +144,18 @@ pub(crate) fn options(options: *const stayline_server_options) -> Result<ServerO
             Arc::new(ask) as server::Authorize
         }),
         base_path: options.base_path.optional("base_path")?.unwrap_or("").to_owned(),
+        tls: tls(&options)?,
     })
+}
+
+fn tls(options: &stayline_server_options) -> Result<Option<ServerTls>, Error> {
+    let certificate = options.tls_certificate.optional("tls_certificate")?;
+    match (certificate, options.tls_key.optional("tls_key")?) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => ServerTls::from_files(certificate, key).map(Some),
+        (Some(_), None) => Err(Error::invalid("tls_certificate needs tls_key")),
+        (None, Some(_)) => Err(Error::invalid("tls_key needs tls_certificate")),
+    }
 }
 
 /// Serves a coordinator.

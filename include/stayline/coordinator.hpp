@@ -150,7 +150,8 @@ public:
 
     /// Serves wrappers, readers and REST at an address (docs/rest.md): `127.0.0.1:8787`; port 0
     /// takes a free one. Throws `InvalidArgument` (an address that cannot be bound; anything but
-    /// loopback without a key; a base path that does not begin with `/`), `Closed`.
+    /// loopback without a key; a base path that does not begin with `/`; a certificate or key that
+    /// cannot be used), `Closed`.
     Server serve(std::string_view address, const ServerOptions& options = {}) {
         const detail::Views origins(options.allowed_origins);
         stayline_server_options given = stayline_server_options_default();
@@ -158,6 +159,8 @@ public:
         given.allowed_origins = origins.data();
         given.allowed_origins_count = origins.size();
         given.base_path = detail::given(options.base_path);
+        given.tls_certificate = detail::given(options.tls_certificate);
+        given.tls_key = detail::given(options.tls_key);
         if (options.authorize) {
             given.authorize.call = detail::authorize;
             given.authorize.drop = detail::Callback<Authorize>::drop;

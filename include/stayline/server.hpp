@@ -33,6 +33,12 @@ struct ServerOptions {
     Authorize authorize{};
     /// What stands before `/sessions` in every path: none, or `/something`.
     std::optional<std::string> base_path{};
+    /// With this it serves `https://` and `wss://`, and nothing without TLS: the path of a PEM
+    /// file, the server's certificate followed by those that lead to its authority's. It is read
+    /// once, by `Coordinator::serve`. None: no TLS.
+    std::optional<std::string> tls_certificate{};
+    /// Its private key, the path of a PEM file without a passphrase.
+    std::optional<std::string> tls_key{};
 };
 
 namespace detail {

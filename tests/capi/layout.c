@@ -159,7 +159,7 @@ SAME(SIZE(stayline_authorize_callback, drop), 8);
 SAME(offsetof(stayline_authorize_callback, user_data), 16);
 SAME(SIZE(stayline_authorize_callback, user_data), 8);
 
-SAME(sizeof(stayline_server_options), 80);
+SAME(sizeof(stayline_server_options), 112);
 SAME(offsetof(stayline_server_options, struct_size), 0);
 SAME(SIZE(stayline_server_options, struct_size), 8);
 SAME(offsetof(stayline_server_options, key), 8);
@@ -172,6 +172,10 @@ SAME(offsetof(stayline_server_options, authorize), 40);
 SAME(SIZE(stayline_server_options, authorize), 24);
 SAME(offsetof(stayline_server_options, base_path), 64);
 SAME(SIZE(stayline_server_options, base_path), 16);
+SAME(offsetof(stayline_server_options, tls_certificate), 80);
+SAME(SIZE(stayline_server_options, tls_certificate), 16);
+SAME(offsetof(stayline_server_options, tls_key), 96);
+SAME(SIZE(stayline_server_options, tls_key), 16);
 
 SAME(sizeof(stayline_buffer), 16);
 SAME(offsetof(stayline_buffer, data), 0);
