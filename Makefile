@@ -157,9 +157,12 @@ bench: $(STAMPS)/venv ## Measure, each figure with its floor in the same run (ta
 wheel: $(STAMPS)/venv ## Build a wheel into target/wheels.
 	$(BIN)/maturin build --release --compatibility linux --manifest-path python/Cargo.toml --out target/wheels
 
+# In a folder of its own: another version of cargo is in there, and the two would take each other's
+# files for out of date, and build everything anew each time.
 .PHONY: capi
 capi: $(CARGO_CAPI_READY) ## Install the C library: PREFIX=/usr/local LIBDIR=lib DESTDIR=… PROFILE=release|dev.
 	$(CARGO_CAPI) capi install --locked --package stayline-ffi --profile $(PROFILE) \
+		--target-dir target/cargo-c \
 		--prefix $(abspath $(PREFIX)) --libdir $(LIBDIR) --datadir $(LIBDIR) \
 		$(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
 
