@@ -90,12 +90,12 @@
 /**
  * As the setting `interrupt_grace_ms` says.
  */
-#define STAYLINE_GRACE_DEFAULT (-1)
+#define STAYLINE_GRACE_DEFAULT INT64_MIN
 
 /**
  * Never: neither SIGKILL nor a failure follows.
  */
-#define STAYLINE_GRACE_NEVER (-2)
+#define STAYLINE_GRACE_NEVER (INT64_MIN + 1)
 
 /**
  * The version of the interface: raised when something that was there changes or goes. A host

@@ -125,9 +125,9 @@ pub extern "C" fn stayline_fail_options_default() -> stayline_fail_options {
 }
 
 /// As the setting `interrupt_grace_ms` says.
-pub const STAYLINE_GRACE_DEFAULT: i64 = -1;
+pub const STAYLINE_GRACE_DEFAULT: i64 = i64::MIN;
 /// Never: neither SIGKILL nor a failure follows.
-pub const STAYLINE_GRACE_NEVER: i64 = -2;
+pub const STAYLINE_GRACE_NEVER: i64 = i64::MIN + 1;
 
 /// How to interrupt. Begin with `stayline_interrupt_options_default()`.
 #[repr(C)]
