@@ -146,7 +146,7 @@ demo: $(EXTENSION) ## Show the main job on real input, through cuts and kills.
 # With a module of the release build: what a user has.
 .PHONY: bench
 bench: $(STAMPS)/venv ## Measure, each figure with its floor in the same run (target/bench.json).
-	$(CARGO) build --release -p stayline-benches -p stayline-python
+	$(CARGO) build --release -p stayline-benches -p stayline-python -p stayline-ffi
 	@rm -rf target/release-python && mkdir -p target/release-python
 	@cp -R python/stayline target/release-python/
 	@install -m 755 target/release/libstayline_python.$(LIBRARY_SUFFIX) \
