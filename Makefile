@@ -112,7 +112,7 @@ $(STAMPS)/capi-packages: tests/capi/packages.sh
 $(STAMPS)/capi: $(CAPI_SOURCES) $(CARGO_CAPI_READY)
 	@echo "installing the C library for the tests (some minutes the first time)"
 	@rm -rf $(CAPI)
-	@$(MAKE) --no-print-directory capi PREFIX=$(CAPI) LIBDIR=lib DESTDIR= PROFILE=dev
+	@$(MAKE) --no-print-directory capi PREFIX=$(CAPI) LIBDIR=lib DESTDIR= PROFILE=quick
 	@touch $@
 
 $(STAMPS)/drivers: $(STAMPS)/capi $(STAMPS)/capi-packages $(DRIVER_SOURCES)
@@ -160,7 +160,7 @@ wheel: $(STAMPS)/venv ## Build a wheel into target/wheels.
 # In a folder of its own: another version of cargo is in there, and the two would take each other's
 # files for out of date, and build everything anew each time.
 .PHONY: capi
-capi: $(CARGO_CAPI_READY) ## Install the C library: PREFIX=/usr/local LIBDIR=lib DESTDIR=… PROFILE=release|dev.
+capi: $(CARGO_CAPI_READY) ## Install the C library: PREFIX=/usr/local LIBDIR=lib DESTDIR=… PROFILE=release|dev|quick.
 	$(CARGO_CAPI) capi install --locked --package stayline-ffi --profile $(PROFILE) \
 		--target-dir target/cargo-c \
 		--prefix $(abspath $(PREFIX)) --libdir $(LIBDIR) --datadir $(LIBDIR) \
