@@ -1060,6 +1060,81 @@ typedef struct {
 } stayline_execution_info;
 
 /**
+ * What is called when the agent is to be stopped.
+ *
+ * `call` runs on a thread of ours, one call at a time, and may block; it may call into this
+ * library, also `stayline_wrapper_aborted` and `stayline_wrapper_close`, but must not free the
+ * wrapper. It must not throw. `drop` runs once, on that thread, after the last `call`.
+ */
+typedef struct {
+    /**
+     * Stop the agent by this `stayline_kill_signal`, and answer with `stayline_wrapper_aborted`.
+     */
+    void (*call)(void *user_data,
+                 int32_t kill_signal);
+    /**
+     * Frees `user_data`; NULL: nothing to free.
+     */
+    void (*drop)(void *user_data);
+    /**
+     * Passed to both.
+     */
+    void *user_data;
+} stayline_kill_callback;
+
+/**
+ * How to interrupt. Begin with `stayline_interrupt_options_default()`.
+ */
+typedef struct {
+    /**
+     * `sizeof(stayline_interrupt_options)`.
+     */
+    size_t struct_size;
+    /**
+     * Which execution; none: the active one.
+     */
+    stayline_view execution_id;
+    /**
+     * SIGKILL at once (R13).
+     */
+    bool escalate;
+    /**
+     * From now to SIGKILL, ms; or `STAYLINE_GRACE_DEFAULT`, `STAYLINE_GRACE_NEVER`.
+     */
+    int64_t grace_ms;
+} stayline_interrupt_options;
+
+/**
+ * A job of the agent. Begin with `stayline_job_default()`.
+ */
+typedef struct {
+    /**
+     * `sizeof(stayline_job)`.
+     */
+    size_t struct_size;
+    /**
+     * The execution it belongs to; a driven wrapper takes its own where there is none here.
+     */
+    stayline_view execution_id;
+    /**
+     * The agent's root session, where it is known: only its idle ends the run (R51).
+     */
+    stayline_view agent_session;
+    /**
+     * The post-completion tasks, run one after the other when the run is idle (R51).
+     */
+    const stayline_view *tasks;
+    /**
+     * How many.
+     */
+    size_t tasks_count;
+    /**
+     * The branch that `complete` names; may be none.
+     */
+    stayline_view branch;
+} stayline_job;
+
+/**
  * What a lease says. Set `struct_size`, and call `stayline_lease_get`. Texts live as long as the
  * lease object.
  */
@@ -1236,36 +1311,6 @@ typedef struct {
 } stayline_send_options;
 
 /**
- * A job of the agent. Begin with `stayline_job_default()`.
- */
-typedef struct {
-    /**
-     * `sizeof(stayline_job)`.
-     */
-    size_t struct_size;
-    /**
-     * The execution it belongs to; a driven wrapper takes its own where there is none here.
-     */
-    stayline_view execution_id;
-    /**
-     * The agent's root session, where it is known: only its idle ends the run (R51).
-     */
-    stayline_view agent_session;
-    /**
-     * The post-completion tasks, run one after the other when the run is idle (R51).
-     */
-    const stayline_view *tasks;
-    /**
-     * How many.
-     */
-    size_t tasks_count;
-    /**
-     * The branch that `complete` names; may be none.
-     */
-    stayline_view branch;
-} stayline_job;
-
-/**
  * How it ended. Set `struct_size`.
  */
 typedef struct {
@@ -1364,28 +1409,6 @@ typedef struct {
      */
     bool only_pending;
 } stayline_fail_options;
-
-/**
- * How to interrupt. Begin with `stayline_interrupt_options_default()`.
- */
-typedef struct {
-    /**
-     * `sizeof(stayline_interrupt_options)`.
-     */
-    size_t struct_size;
-    /**
-     * Which execution; none: the active one.
-     */
-    stayline_view execution_id;
-    /**
-     * SIGKILL at once (R13).
-     */
-    bool escalate;
-    /**
-     * From now to SIGKILL, ms; or `STAYLINE_GRACE_DEFAULT`, `STAYLINE_GRACE_NEVER`.
-     */
-    int64_t grace_ms;
-} stayline_interrupt_options;
 
 /**
  * What to subscribe to. Begin with `stayline_subscribe_options_default()`.
@@ -1540,29 +1563,6 @@ typedef struct {
      */
     bool active;
 } stayline_wrapper_options;
-
-/**
- * What is called when the agent is to be stopped.
- *
- * `call` runs on a thread of ours, one call at a time, and may block; it may call into this
- * library, also `stayline_wrapper_aborted` and `stayline_wrapper_close`, but must not free the
- * wrapper. It must not throw. `drop` runs once, on that thread, after the last `call`.
- */
-typedef struct {
-    /**
-     * Stop the agent by this `stayline_kill_signal`, and answer with `stayline_wrapper_aborted`.
-     */
-    void (*call)(void *user_data,
-                 int32_t kill_signal);
-    /**
-     * Frees `user_data`; NULL: nothing to free.
-     */
-    void (*drop)(void *user_data);
-    /**
-     * Passed to both.
-     */
-    void *user_data;
-} stayline_kill_callback;
 
 #ifdef __cplusplus
 extern "C" {
@@ -2123,6 +2123,126 @@ const stayline_execution *stayline_executions_at(const stayline_executions *exec
 void stayline_executions_free(stayline_executions *executions);
 
 /**
+ * Calls back at every kill from now on (R52), beside the signal `ABORT`, which is told all the
+ * same. A second callback shares the kills with the first.
+ *
+ * - `callback`: taken over in any case.
+ *
+ * Returns `OK`, `INVALID_ARGUMENT`, or `LIMIT_EXCEEDED` when no thread can be made. Threads: any.
+ */
+stayline_status stayline_wrapper_on_kill(stayline_wrapper *wrapper,
+                                         stayline_kill_callback callback,
+                                         stayline_error **out_error);
+
+/**
+ * The defaults of `stayline_session_interrupt`. Threads: any.
+ */
+stayline_interrupt_options stayline_interrupt_options_default(void);
+
+/**
+ * Asks the active execution, or the one named, to stop (R11, R13).
+ *
+ * - `options`: NULL for the defaults.
+ * - `out_verdict`: may be NULL. A `stayline_verdict`.
+ *
+ * Returns:
+ * - `OK`
+ * - `NO_ACTIVE_EXECUTION`
+ * - `NOT_FOUND`: an execution or session that is not known.
+ * - `INVALID_ARGUMENT`, `CLOSED`, `STORE_ERROR`, `STORE_UNKNOWN`
+ *
+ * Threads: any.
+ */
+stayline_status stayline_session_interrupt(stayline_session *session,
+                                           const stayline_interrupt_options *options,
+                                           int32_t *out_verdict,
+                                           stayline_error **out_error);
+
+/**
+ * Takes an interrupt back (R13).
+ *
+ * - `execution_id`: none: the active one.
+ *
+ * Returns `OK`, `NO_ACTIVE_EXECUTION`, `NOT_FOUND`, `CLOSED`, `STORE_ERROR`, or `STORE_UNKNOWN`.
+ * Threads: any.
+ */
+stayline_status stayline_session_clear_interrupt(stayline_session *session,
+                                                 stayline_view execution_id,
+                                                 stayline_error **out_error);
+
+/**
+ * A job without anything. Threads: any.
+ */
+stayline_job stayline_job_default(void);
+
+/**
+ * A job begins (R49); for wrappers that were opened without `active`.
+ *
+ * - `job`: NULL for one without anything.
+ *
+ * Returns `OK`, `INVALID_ARGUMENT`, or `JOB_CONFLICT` while another is active. Threads: any.
+ */
+stayline_status stayline_wrapper_start_job(stayline_wrapper *wrapper,
+                                           const stayline_job *job,
+                                           stayline_error **out_error);
+
+/**
+ * A prompt goes to the agent: the run is active until it is idle (R49).
+ *
+ * - `out_message_id`: may be NULL. R50; yours, free it with `stayline_buffer_free`.
+ *
+ * Returns `OK`, `INVALID_ARGUMENT` without a job and while the run is stopping, or `CLOSED` after
+ * the end. Threads: any.
+ */
+stayline_status stayline_wrapper_begin_turn(stayline_wrapper *wrapper,
+                                            stayline_buffer *out_message_id,
+                                            stayline_error **out_error);
+
+/**
+ * An event of the agent itself, for the `kilo` dialect (R51, R53, R54).
+ *
+ * - `event_type`: the agent's word.
+ * - `properties`: JSON; none: `{}`.
+ *
+ * Returns `OK`, also after the end, when it means nothing any more; `INVALID_ARGUMENT` for
+ * properties that are no JSON; `INVALID_EVENT`; or `FULL`. Threads: any.
+ */
+stayline_status stayline_wrapper_agent_event(stayline_wrapper *wrapper,
+                                             stayline_view event_type,
+                                             stayline_view properties,
+                                             stayline_error **out_error);
+
+/**
+ * The run is idle (R51): tasks run, `complete` goes out, it drains and closes. For hosts without
+ * a dialect.
+ *
+ * Returns `OK`. Threads: any.
+ */
+stayline_status stayline_wrapper_idle(stayline_wrapper *wrapper,
+                                      stayline_error **out_error);
+
+/**
+ * A post-completion task has ended (R51).
+ *
+ * - `name`: as the signal `TASK` gave it.
+ * - `ok`: `false`: it failed, which becomes a non-fatal `error` event.
+ *
+ * Returns `OK`, or `INVALID_ARGUMENT`. Threads: any.
+ */
+stayline_status stayline_wrapper_task_done(stayline_wrapper *wrapper,
+                                           stayline_view name,
+                                           bool ok,
+                                           stayline_error **out_error);
+
+/**
+ * What the signal `ABORT` asked for is done: the agent has stopped (R52).
+ *
+ * Returns `OK`. Threads: any.
+ */
+stayline_status stayline_wrapper_aborted(stayline_wrapper *wrapper,
+                                         stayline_error **out_error);
+
+/**
  * Reads what a lease says.
  *
  * - `out_info`: with its `struct_size` set.
@@ -2160,6 +2280,52 @@ stayline_status stayline_lease_release(stayline_lease *lease,
  * Threads: any; nobody else may be using this object.
  */
 void stayline_lease_free(stayline_lease *lease);
+
+/**
+ * Takes the lease on an execution, or renews one's own (R38).
+ *
+ * - `lease_id`: who takes it.
+ * - `message_id`: what for, in the host's words; may be none.
+ * - `out_lease`: yours; freeing it gives no lease back, `stayline_lease_release` does.
+ *
+ * Returns:
+ * - `OK`
+ * - `ALREADY_HELD`: the fields `holder` and `expires_at` say by whom and until when.
+ * - `INVALID_ARGUMENT`, `NOT_FOUND`, `CLOSED`, `STORE_ERROR`, `STORE_UNKNOWN`
+ *
+ * Threads: any.
+ */
+stayline_status stayline_session_lease(stayline_session *session,
+                                       stayline_view execution_id,
+                                       stayline_view lease_id,
+                                       stayline_view message_id,
+                                       stayline_lease **out_lease,
+                                       stayline_error **out_error);
+
+/**
+ * Extends a lease by its time to live (R38), for whoever has its id and no `stayline_lease`.
+ *
+ * - `out_lease`: may be NULL. As it is now; yours.
+ *
+ * Returns `OK`, `NOT_FOUND` (none, or expired), `WRONG_HOLDER`, `CLOSED`, `STORE_ERROR`, or
+ * `STORE_UNKNOWN`. Threads: any.
+ */
+stayline_status stayline_session_extend_lease(stayline_session *session,
+                                              stayline_view execution_id,
+                                              stayline_view lease_id,
+                                              stayline_lease **out_lease,
+                                              stayline_error **out_error);
+
+/**
+ * Gives a lease back (R38), for whoever has its id and no `stayline_lease`.
+ *
+ * Returns `OK`, `NOT_FOUND` (none, or expired), `WRONG_HOLDER`, `CLOSED`, `STORE_ERROR`, or
+ * `STORE_UNKNOWN`. Threads: any.
+ */
+stayline_status stayline_session_release_lease(stayline_session *session,
+                                               stayline_view execution_id,
+                                               stayline_view lease_id,
+                                               stayline_error **out_error);
 
 /**
  * The execution it belongs to; it lives as long as the link. Threads: any.
@@ -2725,6 +2891,117 @@ stayline_status stayline_sansio_outcome(const stayline_sansio *sansio,
 void stayline_sansio_free(stayline_sansio *sansio);
 
 /**
+ * The defaults of `stayline_wrapper_send`. Threads: any.
+ */
+stayline_send_options stayline_send_options_default(void);
+
+/**
+ * Sends an event. Where the overflow policy waits, it waits for room up to `send_timeout_ms`
+ * (R44).
+ *
+ * - `event_type`: not empty.
+ * - `data`: JSON; none: `{}`.
+ * - `options`: NULL for the defaults.
+ *
+ * Returns:
+ * - `OK`: it is written, or kept until it can be.
+ * - `INVALID_EVENT`: the other side would refuse it (R40); nothing is sent.
+ * - `FULL`: no room in time; nothing is sent.
+ * - `CLOSED`: after the end.
+ *
+ * Threads: any; events keep the order of calls that follow one another.
+ */
+stayline_status stayline_wrapper_send(stayline_wrapper *wrapper,
+                                      stayline_view event_type,
+                                      stayline_view data,
+                                      const stayline_send_options *options,
+                                      stayline_error **out_error);
+
+/**
+ * As `stayline_wrapper_send`, but never waits: `FULL` at once.
+ *
+ * Returns as `stayline_wrapper_send`. Threads: any.
+ */
+stayline_status stayline_wrapper_try_send(stayline_wrapper *wrapper,
+                                          stayline_view event_type,
+                                          stayline_view data,
+                                          const stayline_send_options *options,
+                                          stayline_error **out_error);
+
+/**
+ * The run has ended: sends `complete`, drains and closes (R51). `stayline_wrapper_outcome` tells
+ * when that is done.
+ *
+ * - `branch`: may be none.
+ *
+ * Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
+ * any.
+ */
+stayline_status stayline_wrapper_complete(stayline_wrapper *wrapper,
+                                          int64_t exit_code,
+                                          stayline_view branch,
+                                          stayline_error **out_error);
+
+/**
+ * The run has failed: sends a fatal `error`, drains and closes.
+ *
+ * - `error`: what the execution's error becomes.
+ *
+ * Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
+ * any.
+ */
+stayline_status stayline_wrapper_fail(stayline_wrapper *wrapper,
+                                      stayline_view error,
+                                      stayline_error **out_error);
+
+/**
+ * The run was stopped: sends `interrupted`, drains and closes.
+ *
+ * - `reason`: may be none.
+ *
+ * Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
+ * any.
+ */
+stayline_status stayline_wrapper_interrupted(stayline_wrapper *wrapper,
+                                             stayline_view reason,
+                                             stayline_error **out_error);
+
+/**
+ * Waits until it is known how it ended (R46).
+ *
+ * - `timeout_ms`: 0: does not wait, below 0: for ever.
+ * - `out_outcome`: may be NULL; with its `struct_size` set.
+ * - `out_error_text`: may be NULL. Why, for failed and interrupted executions; yours, free it
+ *   with `stayline_buffer_free`.
+ *
+ * Returns:
+ * - `OK`
+ * - `TIMEOUT`: it is not known yet.
+ * - `DISCONNECTED`: the wrapper gave up; the field `reason` says why.
+ * - `SUPERSEDED`: another wrapper took over.
+ * - `CLOSED`: it was closed, also while this call waited.
+ *
+ * Threads: any.
+ */
+stayline_status stayline_wrapper_outcome(const stayline_wrapper *wrapper,
+                                         int64_t timeout_ms,
+                                         stayline_outcome *out_outcome,
+                                         stayline_buffer *out_error_text,
+                                         stayline_error **out_error);
+
+/**
+ * Waits until everything that was sent has been written and, in acknowledged mode, acknowledged.
+ *
+ * - `timeout_ms`: 0: does not wait, below 0: for ever.
+ *
+ * Returns `OK`, `TIMEOUT`, or `CLOSED` when it was closed, also while this call waited, or is over
+ * with something left. Threads: any.
+ */
+stayline_status stayline_wrapper_flush(const stayline_wrapper *wrapper,
+                                       int64_t timeout_ms,
+                                       stayline_error **out_error);
+
+/**
  * The defaults of `stayline_coordinator_serve`. Threads: any.
  */
 stayline_server_options stayline_server_options_default(void);
@@ -2771,11 +3048,6 @@ stayline_attach_options stayline_attach_options_default(void);
  * The defaults of `stayline_session_fail`. Threads: any.
  */
 stayline_fail_options stayline_fail_options_default(void);
-
-/**
- * The defaults of `stayline_session_interrupt`. Threads: any.
- */
-stayline_interrupt_options stayline_interrupt_options_default(void);
 
 /**
  * Its id; it lives as long as the handle. Threads: any.
@@ -2870,37 +3142,6 @@ stayline_status stayline_session_finish(stayline_session *session,
                                         stayline_error **out_error);
 
 /**
- * Asks the active execution, or the one named, to stop (R11, R13).
- *
- * - `options`: NULL for the defaults.
- * - `out_verdict`: may be NULL. A `stayline_verdict`.
- *
- * Returns:
- * - `OK`
- * - `NO_ACTIVE_EXECUTION`
- * - `NOT_FOUND`: an execution or session that is not known.
- * - `INVALID_ARGUMENT`, `CLOSED`, `STORE_ERROR`, `STORE_UNKNOWN`
- *
- * Threads: any.
- */
-stayline_status stayline_session_interrupt(stayline_session *session,
-                                           const stayline_interrupt_options *options,
-                                           int32_t *out_verdict,
-                                           stayline_error **out_error);
-
-/**
- * Takes an interrupt back (R13).
- *
- * - `execution_id`: none: the active one.
- *
- * Returns `OK`, `NO_ACTIVE_EXECUTION`, `NOT_FOUND`, `CLOSED`, `STORE_ERROR`, or `STORE_UNKNOWN`.
- * Threads: any.
- */
-stayline_status stayline_session_clear_interrupt(stayline_session *session,
-                                                 stayline_view execution_id,
-                                                 stayline_error **out_error);
-
-/**
  * A sign of life that the host has of the run (R14).
  *
  * Returns `OK`, `NOT_FOUND`, `EXECUTION_NOT_ACTIVE`, `CLOSED`, `STORE_ERROR`, or `STORE_UNKNOWN`.
@@ -2909,52 +3150,6 @@ stayline_status stayline_session_clear_interrupt(stayline_session *session,
 stayline_status stayline_session_heartbeat(stayline_session *session,
                                            stayline_view execution_id,
                                            stayline_error **out_error);
-
-/**
- * Takes the lease on an execution, or renews one's own (R38).
- *
- * - `lease_id`: who takes it.
- * - `message_id`: what for, in the host's words; may be none.
- * - `out_lease`: yours; freeing it gives no lease back, `stayline_lease_release` does.
- *
- * Returns:
- * - `OK`
- * - `ALREADY_HELD`: the fields `holder` and `expires_at` say by whom and until when.
- * - `INVALID_ARGUMENT`, `NOT_FOUND`, `CLOSED`, `STORE_ERROR`, `STORE_UNKNOWN`
- *
- * Threads: any.
- */
-stayline_status stayline_session_lease(stayline_session *session,
-                                       stayline_view execution_id,
-                                       stayline_view lease_id,
-                                       stayline_view message_id,
-                                       stayline_lease **out_lease,
-                                       stayline_error **out_error);
-
-/**
- * Extends a lease by its time to live (R38), for whoever has its id and no `stayline_lease`.
- *
- * - `out_lease`: may be NULL. As it is now; yours.
- *
- * Returns `OK`, `NOT_FOUND` (none, or expired), `WRONG_HOLDER`, `CLOSED`, `STORE_ERROR`, or
- * `STORE_UNKNOWN`. Threads: any.
- */
-stayline_status stayline_session_extend_lease(stayline_session *session,
-                                              stayline_view execution_id,
-                                              stayline_view lease_id,
-                                              stayline_lease **out_lease,
-                                              stayline_error **out_error);
-
-/**
- * Gives a lease back (R38), for whoever has its id and no `stayline_lease`.
- *
- * Returns `OK`, `NOT_FOUND` (none, or expired), `WRONG_HOLDER`, `CLOSED`, `STORE_ERROR`, or
- * `STORE_UNKNOWN`. Threads: any.
- */
-stayline_status stayline_session_release_lease(stayline_session *session,
-                                               stayline_view execution_id,
-                                               stayline_view lease_id,
-                                               stayline_error **out_error);
 
 /**
  * Removes the session wholly and at once: the active execution is failed, links close with 4000,
@@ -3427,105 +3622,6 @@ stayline_status stayline_wrapper_wait_connected(const stayline_wrapper *wrapper,
                                                 stayline_error **out_error);
 
 /**
- * The defaults of `stayline_wrapper_send`. Threads: any.
- */
-stayline_send_options stayline_send_options_default(void);
-
-/**
- * Sends an event. Where the overflow policy waits, it waits for room up to `send_timeout_ms`
- * (R44).
- *
- * - `event_type`: not empty.
- * - `data`: JSON; none: `{}`.
- * - `options`: NULL for the defaults.
- *
- * Returns:
- * - `OK`: it is written, or kept until it can be.
- * - `INVALID_EVENT`: the other side would refuse it (R40); nothing is sent.
- * - `FULL`: no room in time; nothing is sent.
- * - `CLOSED`: after the end.
- *
- * Threads: any; events keep the order of calls that follow one another.
- */
-stayline_status stayline_wrapper_send(stayline_wrapper *wrapper,
-                                      stayline_view event_type,
-                                      stayline_view data,
-                                      const stayline_send_options *options,
-                                      stayline_error **out_error);
-
-/**
- * As `stayline_wrapper_send`, but never waits: `FULL` at once.
- *
- * Returns as `stayline_wrapper_send`. Threads: any.
- */
-stayline_status stayline_wrapper_try_send(stayline_wrapper *wrapper,
-                                          stayline_view event_type,
-                                          stayline_view data,
-                                          const stayline_send_options *options,
-                                          stayline_error **out_error);
-
-/**
- * The run has ended: sends `complete`, drains and closes (R51). `stayline_wrapper_outcome` tells
- * when that is done.
- *
- * - `branch`: may be none.
- *
- * Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
- * any.
- */
-stayline_status stayline_wrapper_complete(stayline_wrapper *wrapper,
-                                          int64_t exit_code,
-                                          stayline_view branch,
-                                          stayline_error **out_error);
-
-/**
- * The run has failed: sends a fatal `error`, drains and closes.
- *
- * - `error`: what the execution's error becomes.
- *
- * Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
- * any.
- */
-stayline_status stayline_wrapper_fail(stayline_wrapper *wrapper,
-                                      stayline_view error,
-                                      stayline_error **out_error);
-
-/**
- * The run was stopped: sends `interrupted`, drains and closes.
- *
- * - `reason`: may be none.
- *
- * Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
- * any.
- */
-stayline_status stayline_wrapper_interrupted(stayline_wrapper *wrapper,
-                                             stayline_view reason,
-                                             stayline_error **out_error);
-
-/**
- * Waits until it is known how it ended (R46).
- *
- * - `timeout_ms`: 0: does not wait, below 0: for ever.
- * - `out_outcome`: may be NULL; with its `struct_size` set.
- * - `out_error_text`: may be NULL. Why, for failed and interrupted executions; yours, free it
- *   with `stayline_buffer_free`.
- *
- * Returns:
- * - `OK`
- * - `TIMEOUT`: it is not known yet.
- * - `DISCONNECTED`: the wrapper gave up; the field `reason` says why.
- * - `SUPERSEDED`: another wrapper took over.
- * - `CLOSED`: it was closed, also while this call waited.
- *
- * Threads: any.
- */
-stayline_status stayline_wrapper_outcome(const stayline_wrapper *wrapper,
-                                         int64_t timeout_ms,
-                                         stayline_outcome *out_outcome,
-                                         stayline_buffer *out_error_text,
-                                         stayline_error **out_error);
-
-/**
  * A file descriptor for event loops: readable when `stayline_wrapper_wait_connected`,
  * `stayline_wrapper_outcome` or `stayline_wrapper_try_send` may answer otherwise than before;
  * the former two with a timeout of 0 make it unreadable when they have nothing to say.
@@ -3537,78 +3633,6 @@ stayline_status stayline_wrapper_outcome(const stayline_wrapper *wrapper,
 stayline_status stayline_wrapper_changes_fd(const stayline_wrapper *wrapper,
                                             int *out_fd,
                                             stayline_error **out_error);
-
-/**
- * A job without anything. Threads: any.
- */
-stayline_job stayline_job_default(void);
-
-/**
- * A job begins (R49); for wrappers that were opened without `active`.
- *
- * - `job`: NULL for one without anything.
- *
- * Returns `OK`, `INVALID_ARGUMENT`, or `JOB_CONFLICT` while another is active. Threads: any.
- */
-stayline_status stayline_wrapper_start_job(stayline_wrapper *wrapper,
-                                           const stayline_job *job,
-                                           stayline_error **out_error);
-
-/**
- * A prompt goes to the agent: the run is active until it is idle (R49).
- *
- * - `out_message_id`: may be NULL. R50; yours, free it with `stayline_buffer_free`.
- *
- * Returns `OK`, `INVALID_ARGUMENT` without a job and while the run is stopping, or `CLOSED` after
- * the end. Threads: any.
- */
-stayline_status stayline_wrapper_begin_turn(stayline_wrapper *wrapper,
-                                            stayline_buffer *out_message_id,
-                                            stayline_error **out_error);
-
-/**
- * An event of the agent itself, for the `kilo` dialect (R51, R53, R54).
- *
- * - `event_type`: the agent's word.
- * - `properties`: JSON; none: `{}`.
- *
- * Returns `OK`, also after the end, when it means nothing any more; `INVALID_ARGUMENT` for
- * properties that are no JSON; `INVALID_EVENT`; or `FULL`. Threads: any.
- */
-stayline_status stayline_wrapper_agent_event(stayline_wrapper *wrapper,
-                                             stayline_view event_type,
-                                             stayline_view properties,
-                                             stayline_error **out_error);
-
-/**
- * The run is idle (R51): tasks run, `complete` goes out, it drains and closes. For hosts without
- * a dialect.
- *
- * Returns `OK`. Threads: any.
- */
-stayline_status stayline_wrapper_idle(stayline_wrapper *wrapper,
-                                      stayline_error **out_error);
-
-/**
- * A post-completion task has ended (R51).
- *
- * - `name`: as the signal `TASK` gave it.
- * - `ok`: `false`: it failed, which becomes a non-fatal `error` event.
- *
- * Returns `OK`, or `INVALID_ARGUMENT`. Threads: any.
- */
-stayline_status stayline_wrapper_task_done(stayline_wrapper *wrapper,
-                                           stayline_view name,
-                                           bool ok,
-                                           stayline_error **out_error);
-
-/**
- * What the signal `ABORT` asked for is done: the agent has stopped (R52).
- *
- * Returns `OK`. Threads: any.
- */
-stayline_status stayline_wrapper_aborted(stayline_wrapper *wrapper,
-                                         stayline_error **out_error);
 
 /**
  * The name of a state, as in every language: `reconnecting`.
@@ -3672,30 +3696,6 @@ stayline_status stayline_wrapper_fd(const stayline_wrapper *wrapper,
  * Whether there will be no more signals, all being taken. Threads: any.
  */
 bool stayline_wrapper_is_finished(const stayline_wrapper *wrapper);
-
-/**
- * Calls back at every kill from now on (R52), beside the signal `ABORT`, which is told all the
- * same. A second callback shares the kills with the first.
- *
- * - `callback`: taken over in any case.
- *
- * Returns `OK`, `INVALID_ARGUMENT`, or `LIMIT_EXCEEDED` when no thread can be made. Threads: any.
- */
-stayline_status stayline_wrapper_on_kill(stayline_wrapper *wrapper,
-                                         stayline_kill_callback callback,
-                                         stayline_error **out_error);
-
-/**
- * Waits until everything that was sent has been written and, in acknowledged mode, acknowledged.
- *
- * - `timeout_ms`: 0: does not wait, below 0: for ever.
- *
- * Returns `OK`, `TIMEOUT`, or `CLOSED` when it was closed, also while this call waited, or is over
- * with something left. Threads: any.
- */
-stayline_status stayline_wrapper_flush(const stayline_wrapper *wrapper,
-                                       int64_t timeout_ms,
-                                       stayline_error **out_error);
 
 /**
  * Closes, gives up what is unacknowledged, and returns once what was written before is out, at

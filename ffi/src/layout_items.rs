@@ -2,8 +2,8 @@
 layout! {
     constants {
         clock::STAYLINE_NONE,
-        session::STAYLINE_GRACE_DEFAULT,
-        session::STAYLINE_GRACE_NEVER,
+        interrupt::STAYLINE_GRACE_DEFAULT,
+        interrupt::STAYLINE_GRACE_NEVER,
         version::STAYLINE_ABI_VERSION,
     }
     enums {
@@ -91,7 +91,7 @@ layout! {
             Abort = STAYLINE_SIGNAL_KIND_ABORT,
             Drained = STAYLINE_SIGNAL_KIND_DRAINED,
         }
-        session::stayline_verdict {
+        interrupt::stayline_verdict {
             Sent = STAYLINE_VERDICT_SENT,
             Latched = STAYLINE_VERDICT_LATCHED,
             AlreadyTerminal = STAYLINE_VERDICT_ALREADY_TERMINAL,
@@ -187,6 +187,25 @@ layout! {
             last_heartbeat_at_ms,
             last_event_at_ms,
         }
+        hub::stayline_kill_callback {
+            call,
+            drop,
+            user_data,
+        }
+        interrupt::stayline_interrupt_options {
+            struct_size,
+            execution_id,
+            escalate,
+            grace_ms,
+        }
+        job::stayline_job {
+            struct_size,
+            execution_id,
+            agent_session,
+            tasks,
+            tasks_count,
+            branch,
+        }
         lease::stayline_lease_info {
             struct_size,
             execution_id,
@@ -226,20 +245,12 @@ layout! {
             execution_status,
             detail,
         }
-        wrapper::stayline_send_options {
+        sending::stayline_send_options {
             struct_size,
             droppable,
             timestamp_ms,
         }
-        wrapper::stayline_job {
-            struct_size,
-            execution_id,
-            agent_session,
-            tasks,
-            tasks_count,
-            branch,
-        }
-        wrapper::stayline_outcome {
+        sending::stayline_outcome {
             struct_size,
             status,
             unacknowledged,
@@ -265,12 +276,6 @@ layout! {
             payload,
             suppress_notification,
             only_pending,
-        }
-        session::stayline_interrupt_options {
-            struct_size,
-            execution_id,
-            escalate,
-            grace_ms,
         }
         subscription::stayline_subscribe_options {
             struct_size,
@@ -310,11 +315,6 @@ layout! {
             settings,
             retry_first,
             active,
-        }
-        wrapper::stayline_kill_callback {
-            call,
-            drop,
-            user_data,
         }
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use stayline::coordinator::Session;
 use stayline::session::records::Lease;
 
-use crate::boundary::{self, Guard, Object, object};
+use crate::boundary::{self, Guard, Object, object, required};
 use crate::error::{OutError, stayline_status};
 use crate::home::Home;
-use crate::session::Held;
+use crate::session::{Held, stayline_session};
 use crate::structs::{self, versioned};
 use crate::text::stayline_view;
 
@@ -132,4 +132,80 @@ pub extern "C" fn stayline_lease_release(
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_lease_free(lease: Option<Box<stayline_lease>>) {
     drop(lease);
+}
+
+/// Takes the lease on an execution, or renews one's own (R38).
+///
+/// - `lease_id`: who takes it.
+/// - `message_id`: what for, in the host's words; may be none.
+/// - `out_lease`: yours; freeing it gives no lease back, `stayline_lease_release` does.
+///
+/// Returns:
+/// - `OK`
+/// - `ALREADY_HELD`: the fields `holder` and `expires_at` say by whom and until when.
+/// - `INVALID_ARGUMENT`, `NOT_FOUND`, `CLOSED`, `STORE_ERROR`, `STORE_UNKNOWN`
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub extern "C" fn stayline_session_lease(
+    session: *mut stayline_session,
+    execution_id: stayline_view,
+    lease_id: stayline_view,
+    message_id: stayline_view,
+    out_lease: Option<&mut MaybeUninit<Option<Box<stayline_lease>>>>,
+    out_error: OutError<'_>,
+) -> stayline_status {
+    let out_lease = required(out_lease, "out_lease");
+    boundary::on_guarded(session, out_error, |guard, held| {
+        let out_lease = out_lease?;
+        let (execution_id, lease_id) =
+            (execution_id.text("execution_id")?, lease_id.text("lease_id")?);
+        let message_id = message_id.optional("message_id")?;
+        let lease = held.core.acquire_lease(execution_id, lease_id, message_id)?;
+        out_lease.set(Some(stayline_lease::of(guard, held, execution_id, lease)));
+        Ok(())
+    })
+}
+
+/// Extends a lease by its time to live (R38), for whoever has its id and no `stayline_lease`.
+///
+/// - `out_lease`: may be NULL. As it is now; yours.
+///
+/// Returns `OK`, `NOT_FOUND` (none, or expired), `WRONG_HOLDER`, `CLOSED`, `STORE_ERROR`, or
+/// `STORE_UNKNOWN`. Threads: any.
+#[unsafe(no_mangle)]
+pub extern "C" fn stayline_session_extend_lease(
+    session: *mut stayline_session,
+    execution_id: stayline_view,
+    lease_id: stayline_view,
+    mut out_lease: Option<&mut MaybeUninit<Option<Box<stayline_lease>>>>,
+    out_error: OutError<'_>,
+) -> stayline_status {
+    boundary::optional(&mut out_lease);
+    boundary::on_guarded(session, out_error, |guard, held| {
+        let execution_id = execution_id.text("execution_id")?;
+        let lease = held.core.extend_lease(execution_id, lease_id.text("lease_id")?)?;
+        if let Some(out_lease) = out_lease {
+            out_lease.write(Some(stayline_lease::of(guard, held, execution_id, lease)));
+        }
+        Ok(())
+    })
+}
+
+/// Gives a lease back (R38), for whoever has its id and no `stayline_lease`.
+///
+/// Returns `OK`, `NOT_FOUND` (none, or expired), `WRONG_HOLDER`, `CLOSED`, `STORE_ERROR`, or
+/// `STORE_UNKNOWN`. Threads: any.
+#[unsafe(no_mangle)]
+pub extern "C" fn stayline_session_release_lease(
+    session: *mut stayline_session,
+    execution_id: stayline_view,
+    lease_id: stayline_view,
+    out_error: OutError<'_>,
+) -> stayline_status {
+    boundary::on(session, out_error, |held| {
+        let (execution_id, lease_id) =
+            (execution_id.text("execution_id")?, lease_id.text("lease_id")?);
+        Ok(held.core.release_lease(execution_id, lease_id)?)
+    })
 }

@@ -29,6 +29,9 @@ mod error;
 mod event;
 mod execution;
 mod home;
+mod hub;
+mod interrupt;
+mod job;
 #[cfg(test)]
 mod layout;
 mod lease;
@@ -37,6 +40,7 @@ mod log;
 mod notification;
 mod process;
 mod sansio;
+mod sending;
 mod server;
 mod session;
 mod session_snapshot;

@@ -74,7 +74,8 @@ fn slot() -> &'static Slot {
 
 /// Whether this thread is inside of the callback.
 pub(crate) fn is_telling() -> bool {
-    INSIDE.get()
+    // Without a callback nobody is inside, and most calls are spared the look at their thread.
+    LEVEL.load(Ordering::Relaxed) != 0 && INSIDE.get()
 }
 
 /// Sets where the log records of this process go, instead of where they went before; the callback

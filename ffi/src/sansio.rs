@@ -12,12 +12,12 @@ use crate::action::stayline_action;
 use crate::boundary::{self, Guard, Object, object, required};
 use crate::clock::{STAYLINE_NONE, moment};
 use crate::error::{OutError, stayline_status};
+use crate::job::{self, stayline_job};
+use crate::sending::{self, stayline_outcome, stayline_send_options};
 use crate::settings::{self, stayline_settings};
 use crate::structs::{self, Versioned, versioned};
 use crate::text::{stayline_buffer, stayline_view};
-use crate::wrapper::{
-    self, stayline_job, stayline_outcome, stayline_send_options, stayline_wrapper_state,
-};
+use crate::wrapper::{self, stayline_wrapper_state};
 
 /// The machine of a wrapper: no socket, no clock, no randomness of its own. After every call that
 /// takes `now_ms`, take its actions with `stayline_sansio_poll_action` until there is none and do
@@ -237,7 +237,7 @@ pub extern "C" fn stayline_sansio_send(
     boundary::on(sansio, out_error, |machine| {
         let now_ms = moment(now_ms, "now_ms")?;
         let (event_type, data) = (event_type.text("event_type")?, data.optional("data")?);
-        let options = wrapper::send_options(options)?;
+        let options = sending::send_options(options)?;
         Ok(machine.lock().send(event_type, data.unwrap_or("{}"), options, now_ms)?)
     })
 }
@@ -341,7 +341,7 @@ pub extern "C" fn stayline_sansio_start_job(
 ) -> stayline_status {
     boundary::on(sansio, out_error, |machine| {
         let now_ms = moment(now_ms, "now_ms")?;
-        Ok(machine.lock().start_job(wrapper::job(job, None)?, now_ms)?)
+        Ok(machine.lock().start_job(job::job(job, None)?, now_ms)?)
     })
 }
 
@@ -386,7 +386,7 @@ pub extern "C" fn stayline_sansio_handle_agent_event(
     boundary::on(sansio, out_error, |machine| {
         let now_ms = moment(now_ms, "now_ms")?;
         let event_type = event_type.text("event_type")?;
-        let properties = wrapper::properties(&properties)?;
+        let properties = job::properties(&properties)?;
         Ok(machine.lock().handle_agent_event(event_type, &properties, now_ms)?)
     })
 }
@@ -544,7 +544,7 @@ pub extern "C" fn stayline_sansio_outcome(
             }
             Outcome::Closed { .. } => return Err(Error::Closed.into()),
         };
-        wrapper::write_outcome(out_outcome, out_error_text, status, error, unacknowledged)
+        sending::write_outcome(out_outcome, out_error_text, status, error, unacknowledged)
     })
 }
 

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use stayline::Error;
 use stayline::coordinator::{
-    AttachOptions, Credential, FailOptions, InterruptGrace, Session, StartOptions,
-    SubscribeOptions, Verdict,
+    AttachOptions, Credential, FailOptions, Session, StartOptions, SubscribeOptions,
 };
 
 use crate::boundary::{self, Object, object, required};
@@ -16,7 +15,6 @@ use crate::error::{OutError, stayline_status};
 use crate::event::{self, stayline_event_filter, stayline_events};
 use crate::execution::{self, stayline_execution, stayline_executions, stayline_health};
 use crate::home::Home;
-use crate::lease::stayline_lease;
 use crate::link::stayline_link;
 use crate::session_snapshot::stayline_session_snapshot;
 use crate::structs::{self, versioned};
@@ -122,47 +120,6 @@ versioned!(stayline_fail_options {
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_fail_options_default() -> stayline_fail_options {
     structs::Versioned::DEFAULT
-}
-
-/// As the setting `interrupt_grace_ms` says.
-pub const STAYLINE_GRACE_DEFAULT: i64 = i64::MIN;
-/// Never: neither SIGKILL nor a failure follows.
-pub const STAYLINE_GRACE_NEVER: i64 = i64::MIN + 1;
-
-/// How to interrupt. Begin with `stayline_interrupt_options_default()`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct stayline_interrupt_options {
-    /// `sizeof(stayline_interrupt_options)`.
-    pub struct_size: usize,
-    /// Which execution; none: the active one.
-    pub execution_id: stayline_view,
-    /// SIGKILL at once (R13).
-    pub escalate: bool,
-    /// From now to SIGKILL, ms; or `STAYLINE_GRACE_DEFAULT`, `STAYLINE_GRACE_NEVER`.
-    pub grace_ms: i64,
-}
-versioned!(stayline_interrupt_options {
-    execution_id: stayline_view::NONE,
-    escalate: false,
-    grace_ms: STAYLINE_GRACE_DEFAULT,
-});
-
-/// The defaults of `stayline_session_interrupt`. Threads: any.
-#[unsafe(no_mangle)]
-pub extern "C" fn stayline_interrupt_options_default() -> stayline_interrupt_options {
-    structs::Versioned::DEFAULT
-}
-
-/// The verdict on an interrupt (R11).
-#[repr(i32)]
-pub enum stayline_verdict {
-    /// A link is attached: the kill goes out on it.
-    Sent = 1,
-    /// It goes out at attach.
-    Latched = 2,
-    /// There is nothing to stop any more.
-    AlreadyTerminal = 3,
 }
 
 /// Its id; it lives as long as the handle. Threads: any.
@@ -325,63 +282,6 @@ pub extern "C" fn stayline_session_finish(
     })
 }
 
-/// Asks the active execution, or the one named, to stop (R11, R13).
-///
-/// - `options`: NULL for the defaults.
-/// - `out_verdict`: may be NULL. A `stayline_verdict`.
-///
-/// Returns:
-/// - `OK`
-/// - `NO_ACTIVE_EXECUTION`
-/// - `NOT_FOUND`: an execution or session that is not known.
-/// - `INVALID_ARGUMENT`, `CLOSED`, `STORE_ERROR`, `STORE_UNKNOWN`
-///
-/// Threads: any.
-#[unsafe(no_mangle)]
-pub extern "C" fn stayline_session_interrupt(
-    session: *mut stayline_session,
-    options: *const stayline_interrupt_options,
-    mut out_verdict: Option<&mut MaybeUninit<i32>>,
-    out_error: OutError<'_>,
-) -> stayline_status {
-    boundary::optional(&mut out_verdict);
-    boundary::on(session, out_error, |held| {
-        let options = structs::read(options)?;
-        let grace = match options.grace_ms {
-            STAYLINE_GRACE_DEFAULT => InterruptGrace::Default,
-            STAYLINE_GRACE_NEVER => InterruptGrace::Never,
-            ms => InterruptGrace::After(ms),
-        };
-        let execution_id = options.execution_id.optional("execution_id")?;
-        let verdict = held.core.interrupt(execution_id, options.escalate, grace)?;
-        if let Some(out_verdict) = out_verdict {
-            out_verdict.write(match verdict {
-                Verdict::Sent => stayline_verdict::Sent,
-                Verdict::Latched => stayline_verdict::Latched,
-                Verdict::AlreadyTerminal => stayline_verdict::AlreadyTerminal,
-            } as i32);
-        }
-        Ok(())
-    })
-}
-
-/// Takes an interrupt back (R13).
-///
-/// - `execution_id`: none: the active one.
-///
-/// Returns `OK`, `NO_ACTIVE_EXECUTION`, `NOT_FOUND`, `CLOSED`, `STORE_ERROR`, or `STORE_UNKNOWN`.
-/// Threads: any.
-#[unsafe(no_mangle)]
-pub extern "C" fn stayline_session_clear_interrupt(
-    session: *mut stayline_session,
-    execution_id: stayline_view,
-    out_error: OutError<'_>,
-) -> stayline_status {
-    boundary::on(session, out_error, |held| {
-        Ok(held.core.clear_interrupt(execution_id.optional("execution_id")?)?)
-    })
-}
-
 /// A sign of life that the host has of the run (R14).
 ///
 /// Returns `OK`, `NOT_FOUND`, `EXECUTION_NOT_ACTIVE`, `CLOSED`, `STORE_ERROR`, or `STORE_UNKNOWN`.
@@ -394,82 +294,6 @@ pub extern "C" fn stayline_session_heartbeat(
 ) -> stayline_status {
     boundary::on(session, out_error, |held| {
         Ok(held.core.heartbeat(execution_id.text("execution_id")?)?)
-    })
-}
-
-/// Takes the lease on an execution, or renews one's own (R38).
-///
-/// - `lease_id`: who takes it.
-/// - `message_id`: what for, in the host's words; may be none.
-/// - `out_lease`: yours; freeing it gives no lease back, `stayline_lease_release` does.
-///
-/// Returns:
-/// - `OK`
-/// - `ALREADY_HELD`: the fields `holder` and `expires_at` say by whom and until when.
-/// - `INVALID_ARGUMENT`, `NOT_FOUND`, `CLOSED`, `STORE_ERROR`, `STORE_UNKNOWN`
-///
-/// Threads: any.
-#[unsafe(no_mangle)]
-pub extern "C" fn stayline_session_lease(
-    session: *mut stayline_session,
-    execution_id: stayline_view,
-    lease_id: stayline_view,
-    message_id: stayline_view,
-    out_lease: Option<&mut MaybeUninit<Option<Box<stayline_lease>>>>,
-    out_error: OutError<'_>,
-) -> stayline_status {
-    let out_lease = required(out_lease, "out_lease");
-    boundary::on_guarded(session, out_error, |guard, held| {
-        let out_lease = out_lease?;
-        let (execution_id, lease_id) =
-            (execution_id.text("execution_id")?, lease_id.text("lease_id")?);
-        let message_id = message_id.optional("message_id")?;
-        let lease = held.core.acquire_lease(execution_id, lease_id, message_id)?;
-        out_lease.set(Some(stayline_lease::of(guard, held, execution_id, lease)));
-        Ok(())
-    })
-}
-
-/// Extends a lease by its time to live (R38), for whoever has its id and no `stayline_lease`.
-///
-/// - `out_lease`: may be NULL. As it is now; yours.
-///
-/// Returns `OK`, `NOT_FOUND` (none, or expired), `WRONG_HOLDER`, `CLOSED`, `STORE_ERROR`, or
-/// `STORE_UNKNOWN`. Threads: any.
-#[unsafe(no_mangle)]
-pub extern "C" fn stayline_session_extend_lease(
-    session: *mut stayline_session,
-    execution_id: stayline_view,
-    lease_id: stayline_view,
-    mut out_lease: Option<&mut MaybeUninit<Option<Box<stayline_lease>>>>,
-    out_error: OutError<'_>,
-) -> stayline_status {
-    boundary::optional(&mut out_lease);
-    boundary::on_guarded(session, out_error, |guard, held| {
-        let execution_id = execution_id.text("execution_id")?;
-        let lease = held.core.extend_lease(execution_id, lease_id.text("lease_id")?)?;
-        if let Some(out_lease) = out_lease {
-            out_lease.write(Some(stayline_lease::of(guard, held, execution_id, lease)));
-        }
-        Ok(())
-    })
-}
-
-/// Gives a lease back (R38), for whoever has its id and no `stayline_lease`.
-///
-/// Returns `OK`, `NOT_FOUND` (none, or expired), `WRONG_HOLDER`, `CLOSED`, `STORE_ERROR`, or
-/// `STORE_UNKNOWN`. Threads: any.
-#[unsafe(no_mangle)]
-pub extern "C" fn stayline_session_release_lease(
-    session: *mut stayline_session,
-    execution_id: stayline_view,
-    lease_id: stayline_view,
-    out_error: OutError<'_>,
-) -> stayline_status {
-    boundary::on(session, out_error, |held| {
-        let (execution_id, lease_id) =
-            (execution_id.text("execution_id")?, lease_id.text("lease_id")?);
-        Ok(held.core.release_lease(execution_id, lease_id)?)
     })
 }
 

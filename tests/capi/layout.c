@@ -259,6 +259,38 @@ SAME(SIZE(stayline_execution_info, last_heartbeat_at_ms), 8);
 SAME(offsetof(stayline_execution_info, last_event_at_ms), 160);
 SAME(SIZE(stayline_execution_info, last_event_at_ms), 8);
 
+SAME(sizeof(stayline_kill_callback), 24);
+SAME(offsetof(stayline_kill_callback, call), 0);
+SAME(SIZE(stayline_kill_callback, call), 8);
+SAME(offsetof(stayline_kill_callback, drop), 8);
+SAME(SIZE(stayline_kill_callback, drop), 8);
+SAME(offsetof(stayline_kill_callback, user_data), 16);
+SAME(SIZE(stayline_kill_callback, user_data), 8);
+
+SAME(sizeof(stayline_interrupt_options), 40);
+SAME(offsetof(stayline_interrupt_options, struct_size), 0);
+SAME(SIZE(stayline_interrupt_options, struct_size), 8);
+SAME(offsetof(stayline_interrupt_options, execution_id), 8);
+SAME(SIZE(stayline_interrupt_options, execution_id), 16);
+SAME(offsetof(stayline_interrupt_options, escalate), 24);
+SAME(SIZE(stayline_interrupt_options, escalate), 1);
+SAME(offsetof(stayline_interrupt_options, grace_ms), 32);
+SAME(SIZE(stayline_interrupt_options, grace_ms), 8);
+
+SAME(sizeof(stayline_job), 72);
+SAME(offsetof(stayline_job, struct_size), 0);
+SAME(SIZE(stayline_job, struct_size), 8);
+SAME(offsetof(stayline_job, execution_id), 8);
+SAME(SIZE(stayline_job, execution_id), 16);
+SAME(offsetof(stayline_job, agent_session), 24);
+SAME(SIZE(stayline_job, agent_session), 16);
+SAME(offsetof(stayline_job, tasks), 40);
+SAME(SIZE(stayline_job, tasks), 8);
+SAME(offsetof(stayline_job, tasks_count), 48);
+SAME(SIZE(stayline_job, tasks_count), 8);
+SAME(offsetof(stayline_job, branch), 56);
+SAME(SIZE(stayline_job, branch), 16);
+
 SAME(sizeof(stayline_lease_info), 64);
 SAME(offsetof(stayline_lease_info, struct_size), 0);
 SAME(SIZE(stayline_lease_info, struct_size), 8);
@@ -335,20 +367,6 @@ SAME(SIZE(stayline_send_options, droppable), 1);
 SAME(offsetof(stayline_send_options, timestamp_ms), 16);
 SAME(SIZE(stayline_send_options, timestamp_ms), 8);
 
-SAME(sizeof(stayline_job), 72);
-SAME(offsetof(stayline_job, struct_size), 0);
-SAME(SIZE(stayline_job, struct_size), 8);
-SAME(offsetof(stayline_job, execution_id), 8);
-SAME(SIZE(stayline_job, execution_id), 16);
-SAME(offsetof(stayline_job, agent_session), 24);
-SAME(SIZE(stayline_job, agent_session), 16);
-SAME(offsetof(stayline_job, tasks), 40);
-SAME(SIZE(stayline_job, tasks), 8);
-SAME(offsetof(stayline_job, tasks_count), 48);
-SAME(SIZE(stayline_job, tasks_count), 8);
-SAME(offsetof(stayline_job, branch), 56);
-SAME(SIZE(stayline_job, branch), 16);
-
 SAME(sizeof(stayline_outcome), 24);
 SAME(offsetof(stayline_outcome, struct_size), 0);
 SAME(SIZE(stayline_outcome, struct_size), 8);
@@ -394,16 +412,6 @@ SAME(offsetof(stayline_fail_options, suppress_notification), 40);
 SAME(SIZE(stayline_fail_options, suppress_notification), 1);
 SAME(offsetof(stayline_fail_options, only_pending), 41);
 SAME(SIZE(stayline_fail_options, only_pending), 1);
-
-SAME(sizeof(stayline_interrupt_options), 40);
-SAME(offsetof(stayline_interrupt_options, struct_size), 0);
-SAME(SIZE(stayline_interrupt_options, struct_size), 8);
-SAME(offsetof(stayline_interrupt_options, execution_id), 8);
-SAME(SIZE(stayline_interrupt_options, execution_id), 16);
-SAME(offsetof(stayline_interrupt_options, escalate), 24);
-SAME(SIZE(stayline_interrupt_options, escalate), 1);
-SAME(offsetof(stayline_interrupt_options, grace_ms), 32);
-SAME(SIZE(stayline_interrupt_options, grace_ms), 8);
 
 SAME(sizeof(stayline_subscribe_options), 56);
 SAME(offsetof(stayline_subscribe_options, struct_size), 0);
@@ -474,11 +482,3 @@ SAME(offsetof(stayline_wrapper_options, retry_first), 80);
 SAME(SIZE(stayline_wrapper_options, retry_first), 1);
 SAME(offsetof(stayline_wrapper_options, active), 81);
 SAME(SIZE(stayline_wrapper_options, active), 1);
-
-SAME(sizeof(stayline_kill_callback), 24);
-SAME(offsetof(stayline_kill_callback, call), 0);
-SAME(SIZE(stayline_kill_callback, call), 8);
-SAME(offsetof(stayline_kill_callback, drop), 8);
-SAME(SIZE(stayline_kill_callback, drop), 8);
-SAME(offsetof(stayline_kill_callback, user_data), 16);
-SAME(SIZE(stayline_kill_callback, user_data), 8);
