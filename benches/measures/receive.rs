@@ -7,7 +7,7 @@
 //! with everything that makes it one: the queue, the commit loop, snapshots, deadlines, readers.
 
 use std::io;
-use std::process::{Command as Process, Output};
+use std::process::{self, Command as Process};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -257,7 +257,7 @@ pub(super) fn told(process: &mut Process) -> io::Result<f64> {
     read(&process.output()?)
 }
 
-fn read(output: &Output) -> io::Result<f64> {
+fn read(output: &process::Output) -> io::Result<f64> {
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
         return Err(failed(format!("the program that is measured failed: {}", text.trim())));
