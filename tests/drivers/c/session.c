@@ -66,16 +66,13 @@ static cJSON *finish(driver *driver, request *request)
     return NULL;
 }
 
-/* Not given, the setting holds; null means never; a number below 0 is wrong, whichever it is. */
+/* Not given, the setting holds; null means never. */
 static int64_t grace_of(request *request)
 {
-    const argument *given = argument_given(request, "grace");
-    int64_t ms = argument_optional_integer(request, "grace", STAYLINE_GRACE_NEVER);
-
-    if (given == NULL) {
+    if (argument_given(request, "grace") == NULL) {
         return STAYLINE_GRACE_DEFAULT;
     }
-    return ms < 0 && !cJSON_IsNull(given->value) ? INT64_MIN : ms;
+    return argument_optional_integer(request, "grace", STAYLINE_GRACE_NEVER);
 }
 
 static cJSON *interrupt(driver *driver, request *request)

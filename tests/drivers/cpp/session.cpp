@@ -38,9 +38,7 @@ Json finish(Session& session, const Arguments& arguments) {
 Json interrupt(Session& session, const Arguments& arguments) {
     stayline::InterruptOptions options;
     if (const auto grace = arguments.optional_integer("grace")) {
-        // Below 0 it is wrong, whichever it is; some of these numbers have a meaning of their own.
-        options.grace = *grace < 0 ? std::chrono::milliseconds::min()
-                                   : std::chrono::milliseconds(*grace);
+        options.grace = std::chrono::milliseconds(*grace);
     } else if (arguments.given("grace") != nullptr) {
         options.grace = stayline::grace_never;
     }
