@@ -252,10 +252,11 @@ scenario-counts:
 test-python: $(EXTENSION) $(RUST_DRIVER) $(STAMPS)/tools
 	$(BIN)/python -m pytest -c python/pyproject.toml --rootdir . tests/python
 
+# Two at a time: most of what they do is compiling.
 .PHONY: test-capi
 test-capi: $(EXTENSION) $(RUST_DRIVER) $(STAMPS)/drivers ## Test the C and C++ interface as it is installed.
 	STAYLINE_PREFIX=$(CAPI) $(BIN)/python -m pytest -c python/pyproject.toml --rootdir . \
-		-o timeout=300 tests/capi
+		-o timeout=300 -n 2 tests/capi
 
 .PHONY: test-node
 test-node: $(EXTENSION) $(STAMPS)/node
