@@ -162,7 +162,7 @@ pub(super) struct Shared {
     driver: Condvar,
     engine: Mutex<Engine>,
     /// Sessions in memory: those with something live, or with readers.
-    pub(super) entries: RwLock<HashMap<Arc<str>, Arc<Entry>>>,
+    pub(super) entries: RwLock<HashMap<Arc<str>, Arc<Entry>, foldhash::fast::RandomState>>,
     links: Mutex<HashMap<LinkId, Arc<LinkState>>>,
     next_link: Mutex<LinkId>,
     readers: Mutex<Vec<Box<dyn Reader>>>,
