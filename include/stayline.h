@@ -1002,7 +1002,8 @@ typedef struct {
      */
     stayline_view session_id;
     /**
-     * What its wrapper must bring; only the object that `stayline_session_start` made has it.
+     * What its wrapper must bring; only the object that `stayline_session_start` made has it, and
+     * those that were got from that one.
      */
     stayline_view token;
     /**
@@ -2463,8 +2464,8 @@ stayline_status stayline_link_fd(const stayline_link *link,
                                  stayline_error **out_error);
 
 /**
- * Whether nothing will come out any more: the `CLOSE` was taken, or `stayline_link_closed` was
- * called. Threads: any.
+ * Whether nothing will come out any more: the `CLOSE` was taken; or `stayline_link_closed` was
+ * called, and so was everything taken that had been put out before. Threads: any.
  */
 bool stayline_link_is_finished(const stayline_link *link);
 

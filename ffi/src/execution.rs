@@ -175,7 +175,8 @@ pub struct stayline_execution_info {
     pub id: stayline_view,
     /// Its session.
     pub session_id: stayline_view,
-    /// What its wrapper must bring; only the object that `stayline_session_start` made has it.
+    /// What its wrapper must bring; only the object that `stayline_session_start` made has it, and
+    /// those that were got from that one.
     pub token: stayline_view,
     /// The host's word for the kind of run.
     pub mode: stayline_view,

@@ -277,8 +277,8 @@ pub extern "C" fn stayline_link_fd(
     })
 }
 
-/// Whether nothing will come out any more: the `CLOSE` was taken, or `stayline_link_closed` was
-/// called. Threads: any.
+/// Whether nothing will come out any more: the `CLOSE` was taken; or `stayline_link_closed` was
+/// called, and so was everything taken that had been put out before. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_link_is_finished(link: Option<&stayline_link>) -> bool {
     boundary::look(link, true, |held| held.link.is_finished())
