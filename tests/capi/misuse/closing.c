@@ -3,6 +3,10 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#define _POSIX_C_SOURCE 200809L
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "misuse.h"
 
 /* --- use after close ------------------------------------------------------------------------------ */
@@ -398,17 +402,31 @@ static void link_closed_while_others_wait(void) {
     stayline_coordinator_free(on.coordinator);
 }
 
+/* An address at which nobody answers, nor ever will: a port that is taken, and not listened to. A wrapper
+ * keeps trying there. */
+static int reserve_address(char *address, size_t size) {
+    struct sockaddr_in name;
+    memset(&name, 0, sizeof name);
+    name.sin_family = AF_INET;
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof name;
+    int reserved = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(reserved >= 0 && bind(reserved, (struct sockaddr *)&name, sizeof name) == 0);
+    CHECK(getsockname(reserved, (struct sockaddr *)&name, &length) == 0);
+    snprintf(address, size, "http://127.0.0.1:%d", (int)ntohs(name.sin_port));
+    return reserved;
+}
+
 static void wrapper_closed_while_others_wait(void) {
     waited_for on = {NULL, NULL, NULL, NULL, NULL, COUNTER};
     on.coordinator = open_memory();
-    /* Nobody answers at this address any more: it keeps trying. */
-    stayline_server *server = serve(on.coordinator);
-    EXPECT(OK, stayline_server_close(server, NULL));
+    char address[64];
+    int reserved = reserve_address(address, sizeof address);
     stayline_settings *settings = settings_with("buffer_events", "50");
     EXPECT(OK, stayline_settings_set(settings, text("send_timeout_ms"), text("600000"), NULL));
     EXPECT(OK, stayline_settings_set(settings, text("overflow"), text("\"block\""), NULL));
     stayline_wrapper_options options = stayline_wrapper_options_default();
-    options.url = stayline_server_url(server);
+    options.url = text(address);
     options.session_id = text("s");
     options.execution_id = text("e");
     options.settings = settings;
@@ -425,7 +443,7 @@ static void wrapper_closed_while_others_wait(void) {
     end_waiting(5, threads);
     stayline_wrapper_free(on.wrapper);
     stayline_settings_free(settings);
-    stayline_server_free(server);
+    close(reserved);
     stayline_coordinator_free(on.coordinator);
 }
 
