@@ -38,6 +38,8 @@ pub mod error;
 pub mod fork;
 #[doc(hidden)]
 pub mod lock;
+#[doc(hidden)]
+pub mod log;
 #[cfg(any(feature = "server", feature = "client"))]
 pub mod net;
 // The pure modules have no clock, no randomness and no I/O: `.clippy.toml` names what is banned.

@@ -1,22 +1,20 @@
 //! The core's log records on their way to the host's callback. It is the one thing that is per
 //! process.
 //!
-//! The core tells what it does through `tracing`, from any of its threads and from within calls,
-//! also in the middle of a commit. The callback runs right there, so that nothing is lost when the
-//! process ends; it may hold locks of ours then, and objects refuse to be used (`Guard::check`).
+//! The callback runs right where something is told (`stayline::log`), so that nothing is lost when
+//! the process ends; locks of ours may be held then, and objects refuse to be used
+//! (`Guard::check`).
 
 use std::cell::Cell;
 use std::ffi::c_void;
-use std::fmt::Write;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 use std::sync::{Arc, Once, PoisonError, RwLock};
 
 use stayline::Error;
-use tracing::field::{Field, Visit};
+use stayline::log::{Collector, Sink};
+use tracing::Level;
 use tracing::level_filters::LevelFilter;
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::boundary;
 use crate::callback::Callback;
@@ -34,6 +32,14 @@ pub enum stayline_log_level {
     Info = 3,
     /// What a person who looks for a fault wants to know.
     Debug = 4,
+}
+
+/// The name of a log level: `warn`.
+///
+/// Returns a view that lives as long as the library; none for an unknown one. Threads: any.
+#[unsafe(no_mangle)]
+pub extern "C" fn stayline_log_level_name(level: i32) -> stayline_view {
+    stayline_view::numbered(&["error", "warn", "info", "debug"], level)
 }
 
 type Slot = RwLock<Option<Arc<Callback<Call>>>>;
@@ -126,7 +132,7 @@ fn collect() -> Result<(), Error> {
     static BEGIN: Once = Once::new();
     static COLLECTS: AtomicI32 = AtomicI32::new(0);
     BEGIN.call_once(|| {
-        let set = tracing::subscriber::set_global_default(Collector);
+        let set = tracing::subscriber::set_global_default(Collector(Telling));
         COLLECTS.store(i32::from(set.is_ok()), Ordering::Relaxed);
     });
     match COLLECTS.load(Ordering::Relaxed) {
@@ -144,74 +150,36 @@ pub(crate) fn after_fork() {
 }
 
 /// Hands the core's records to the callback.
-struct Collector;
+struct Telling;
 
-impl Subscriber for Collector {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event()
-            && metadata.target().starts_with("stayline")
-            && self.max_level_hint().is_some_and(|most| *metadata.level() <= most)
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(match LEVEL.load(Ordering::Relaxed) {
+impl Sink for Telling {
+    fn level(&self) -> LevelFilter {
+        match LEVEL.load(Ordering::Relaxed) {
             1 => LevelFilter::ERROR,
             2 => LevelFilter::WARN,
             3 => LevelFilter::INFO,
             4 => LevelFilter::DEBUG,
             _ => LevelFilter::OFF,
-        })
+        }
     }
 
-    fn event(&self, event: &Event<'_>) {
-        if INSIDE.replace(true) {
-            return;
-        }
-        let mut text = Text::default();
-        event.record(&mut text);
-        let level = match *event.metadata().level() {
+    /// What the callback itself gives rise to is not told.
+    fn is_open(&self) -> bool {
+        !INSIDE.get()
+    }
+
+    fn take(&self, level: Level, line: String) {
+        let level = match level {
             Level::ERROR => stayline_log_level::Error,
             Level::WARN => stayline_log_level::Warn,
             Level::INFO => stayline_log_level::Info,
             Level::DEBUG | Level::TRACE => stayline_log_level::Debug,
         } as i32;
-        let message = text.message + &text.fields;
+        INSIDE.set(true);
         // Held during the call, so that `stayline_log_set` returns after it.
         if let Some(callback) = &*slot().read().unwrap_or_else(PoisonError::into_inner) {
-            callback.with(|call, user_data| call(user_data, level, stayline_view::of(&message)));
+            callback.with(|call, user_data| call(user_data, level, stayline_view::of(&line)));
         }
         INSIDE.set(false);
-    }
-
-    // Spans are not used; what is asked of a subscriber about them is answered all the same.
-    fn new_span(&self, _span: &Attributes<'_>) -> Id {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        Id::from_u64(NEXT.fetch_add(1, Ordering::Relaxed))
-    }
-
-    fn record(&self, _span: &Id, _values: &Record<'_>) {}
-
-    fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
-
-    fn enter(&self, _span: &Id) {}
-
-    fn exit(&self, _span: &Id) {}
-}
-
-/// A record as one line: the message, then `name=value` for each field.
-#[derive(Default)]
-struct Text {
-    message: String,
-    fields: String,
-}
-
-impl Visit for Text {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        // Writing into a String cannot fail.
-        let _ = if field.name() == "message" {
-            write!(self.message, "{value:?}")
-        } else {
-            write!(self.fields, " {}={value:?}", field.name())
-        };
     }
 }

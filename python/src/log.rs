@@ -1,21 +1,19 @@
 //! The core's log records on their way to `logging.getLogger("stayline")`.
 //!
-//! The core tells what it does through `tracing`, from any of its threads. None of them may take
-//! the interpreter lock, so records go into a bounded queue; a daemon thread of Python's, started
-//! with the first coordinator or wrapper, takes them out. What finds the queue full is dropped
-//! and counted. The thread is stopped before the interpreter goes down.
+//! No thread that tells something (`stayline::log`) may take the interpreter lock, so records go
+//! into a bounded queue; a daemon thread of Python's, started with the first coordinator or
+//! wrapper, takes them out. What finds the queue full is dropped and counted. The thread is
+//! stopped before the interpreter goes down.
 
 use std::collections::VecDeque;
-use std::fmt::Write;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use pyo3::prelude::*;
 use stayline::lock::Mutex;
+use stayline::log::{Collector, Sink};
 use stayline::wake::Wake;
-use tracing::field::{Field, Visit};
+use tracing::Level;
 use tracing::level_filters::LevelFilter;
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::error::Result;
 use crate::exit::Inside;
@@ -72,7 +70,7 @@ pub fn start(py: Python<'_>) -> Result<()> {
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     renew();
     // Somebody embedding the module may have a subscriber already; then that one is told.
-    let _ = tracing::subscriber::set_global_default(Collector);
+    let _ = tracing::subscriber::set_global_default(Collector(Queueing));
     module.add_function(wrap_pyfunction!(_log_next, module)?)?;
     module.add_function(wrap_pyfunction!(_log_level, module)?)?;
     module.add_function(wrap_pyfunction!(_log_stop, module)?)
@@ -114,27 +112,21 @@ fn _log_stop() {
 }
 
 /// Puts the core's records into the queue.
-struct Collector;
+struct Queueing;
 
-impl Subscriber for Collector {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event()
-            && metadata.target().starts_with("stayline")
-            && self.max_level_hint().is_some_and(|most| *metadata.level() <= most)
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
+impl Sink for Queueing {
+    fn level(&self) -> LevelFilter {
         let wants_debug = WANTS_DEBUG.load(Ordering::Relaxed);
-        Some(if wants_debug { LevelFilter::DEBUG } else { LevelFilter::INFO })
+        if wants_debug { LevelFilter::DEBUG } else { LevelFilter::INFO }
     }
 
-    fn event(&self, event: &Event<'_>) {
-        let Some(queue) = queue().filter(|queue| !queue.stopped.load(Ordering::Relaxed)) else {
-            return;
-        };
-        let mut text = Text::default();
-        event.record(&mut text);
-        let level = match *event.metadata().level() {
+    fn is_open(&self) -> bool {
+        queue().is_some_and(|queue| !queue.stopped.load(Ordering::Relaxed))
+    }
+
+    fn take(&self, level: Level, line: String) {
+        let Some(queue) = queue() else { return };
+        let level = match level {
             Level::ERROR => 40,
             Level::WARN => WARNING,
             Level::INFO => 20,
@@ -142,43 +134,11 @@ impl Subscriber for Collector {
         };
         let mut records = queue.records.lock();
         if records.len() < QUEUE_LIMIT {
-            records.push_back((level, text.message + &text.fields));
+            records.push_back((level, line));
         } else {
             queue.dropped.fetch_add(1, Ordering::Relaxed);
         }
         drop(records);
         queue.bell.wake();
-    }
-
-    // Spans are not used; what is asked of a subscriber about them is answered all the same.
-    fn new_span(&self, _span: &Attributes<'_>) -> Id {
-        static NEXT: AtomicUsize = AtomicUsize::new(1);
-        Id::from_u64(NEXT.fetch_add(1, Ordering::Relaxed) as u64)
-    }
-
-    fn record(&self, _span: &Id, _values: &Record<'_>) {}
-
-    fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
-
-    fn enter(&self, _span: &Id) {}
-
-    fn exit(&self, _span: &Id) {}
-}
-
-/// A record as one line: the message, then `name=value` for each field.
-#[derive(Default)]
-struct Text {
-    message: String,
-    fields: String,
-}
-
-impl Visit for Text {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        // Writing into a String cannot fail.
-        let _ = if field.name() == "message" {
-            write!(self.message, "{value:?}")
-        } else {
-            write!(self.fields, " {}={value:?}", field.name())
-        };
     }
 }
