@@ -21,6 +21,15 @@ pub const MAX_DURATION_MS: Millis = 100 * 365 * 86_400_000;
 /// whatever is counted from it.
 pub const MAX_MOMENT_MS: Millis = Millis::MAX / 4;
 
+/// A moment that a host tells, ms since the Unix epoch; [`Error::InvalidArgument`] for one beyond
+/// all calendars ([`MAX_MOMENT_MS`]). `what` names it in the error.
+pub fn moment(at: Millis, what: &str) -> Result<Millis, Error> {
+    match (-MAX_MOMENT_MS..=MAX_MOMENT_MS).contains(&at) {
+        true => Ok(at),
+        false => Err(Error::invalid(format!("{what} cannot be {at}"))),
+    }
+}
+
 const DAY_MS: Millis = 86_400_000;
 
 /// How many times a wrapper tries to reconnect (R41).

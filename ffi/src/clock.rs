@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use stayline::Error;
 use stayline::coordinator::ManualClock;
-use stayline::settings::{MAX_DURATION_MS, MAX_MOMENT_MS, Millis};
+use stayline::settings::{MAX_DURATION_MS, Millis, moment};
 
 use crate::boundary::{self, Guard, Object, object, required};
 use crate::error::{OutError, stayline_status};
@@ -21,15 +21,6 @@ object!(stayline_clock, "clock", ManualClock);
 /// The clock behind the handle.
 pub(crate) fn of(clock: Option<&stayline_clock>) -> Result<Option<ManualClock>, Error> {
     boundary::copied(clock, ManualClock::clone)
-}
-
-/// A moment that a host tells, ms since the Unix epoch. One beyond all calendars is refused:
-/// deadlines are counted from it, and there must be room behind it.
-pub(crate) fn moment(at_ms: Millis, what: &str) -> Result<Millis, Error> {
-    match (-MAX_MOMENT_MS..=MAX_MOMENT_MS).contains(&at_ms) {
-        true => Ok(at_ms),
-        false => Err(Error::invalid(format!("{what} cannot be {at_ms}"))),
-    }
 }
 
 /// Makes a clock.

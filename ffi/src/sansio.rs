@@ -6,11 +6,12 @@ use stayline::Error;
 use stayline::lock::Mutex;
 use stayline::protocol::Refusal;
 use stayline::session::records::Status;
+use stayline::settings::moment;
 use stayline::wrapper::{Outcome, Refused, Wrapper};
 
 use crate::action::stayline_action;
 use crate::boundary::{self, Guard, Object, object, required};
-use crate::clock::{STAYLINE_NONE, moment};
+use crate::clock::STAYLINE_NONE;
 use crate::error::{OutError, stayline_status};
 use crate::job::{self, stayline_job};
 use crate::sending::{self, stayline_outcome, stayline_send_options};

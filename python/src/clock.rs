@@ -3,11 +3,11 @@
 use pyo3::prelude::*;
 use stayline::Error;
 use stayline::coordinator::ManualClock as Core;
-use stayline::settings::Millis;
+use stayline::settings::{MAX_DURATION_MS, Millis, moment};
 
 use crate::error::{Result, guarded};
 use crate::process::Owned;
-use crate::time::Seconds;
+use crate::time::{Now, Seconds};
 use crate::wait::released;
 
 /// A clock for `Coordinator(clock=…)` that moves only with `advance`. Everything due on the way
@@ -22,8 +22,8 @@ pub struct ManualClock {
 impl ManualClock {
     #[new]
     #[pyo3(signature = (now_ms = 1_700_000_000_000))]
-    fn new(now_ms: Millis) -> ManualClock {
-        ManualClock { core: Owned::new(Core::new(now_ms)) }
+    fn new(now_ms: Millis) -> Result<ManualClock> {
+        Ok(ManualClock { core: Owned::new(Core::new(moment(now_ms, "now_ms")?)) })
     }
 
     /// Milliseconds since the Unix epoch.
@@ -36,6 +36,7 @@ impl ManualClock {
     fn advance(&self, py: Python<'_>, seconds: Seconds) -> Result<()> {
         let core = self.core.get()?;
         let ms = seconds.finite_millis()?;
+        moment(core.now() + ms, "the clock")?;
         released(py, || {
             core.advance(ms);
             Ok(())
@@ -45,9 +46,10 @@ impl ManualClock {
     /// Time jumps by `ms` for the coordinators, which notice at the end (R18b).
     fn suspend(&self, py: Python<'_>, ms: Millis) -> Result<()> {
         let core = self.core.get()?;
-        if ms < 0 {
-            return Err(Error::invalid("time does not go back").into());
+        if !(0..=MAX_DURATION_MS).contains(&ms) {
+            return Err(Error::invalid(format!("a clock cannot jump by {ms} ms")).into());
         }
+        moment(core.now() + ms, "the clock")?;
         released(py, || {
             core.suspend(ms);
             Ok(())
@@ -56,8 +58,9 @@ impl ManualClock {
 
     /// Only moves time to `now_ms`; what is due is left to `Coordinator._handle_due`. A hook for
     /// harnesses that order wrappers, network and coordinators themselves.
-    fn set(&self, now_ms: Millis) -> Result<()> {
+    fn set(&self, now_ms: Now) -> Result<()> {
         let core = self.core.get()?;
+        let now_ms = now_ms.0;
         if now_ms < core.now() {
             return Err(Error::invalid("time does not go back").into());
         }

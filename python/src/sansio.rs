@@ -13,7 +13,7 @@ use crate::json;
 use crate::settings::Settings;
 use crate::signals::python;
 use crate::text;
-use crate::time::Moment;
+use crate::time::{Moment, Now};
 use crate::values::{CloseAttempt, Connect, Write};
 use crate::wrapper::payload;
 
@@ -63,17 +63,17 @@ impl Wrapper {
     /// Begins the first connection attempt for the execution `execution_id`. It fails fast (R48),
     /// unless `retry_first`.
     #[pyo3(signature = (execution_id, now_ms, *, retry_first = false))]
-    fn open(&self, execution_id: &str, now_ms: Millis, retry_first: bool) -> Result<()> {
+    fn open(&self, execution_id: &str, now_ms: Now, retry_first: bool) -> Result<()> {
         self.with(|core| match retry_first {
-            true => core.open_retrying(execution_id, now_ms),
-            false => core.open(execution_id, now_ms),
+            true => core.open_retrying(execution_id, now_ms.0),
+            false => core.open(execution_id, now_ms.0),
         })
     }
 
     /// The handshake of an attempt succeeded; `protocol` is what the answer granted.
     #[pyo3(signature = (attempt, protocol, now_ms))]
-    fn handle_opened(&self, attempt: u64, protocol: Option<u8>, now_ms: Millis) -> Result<()> {
-        self.tell(|core| core.handle_opened(attempt, protocol, now_ms))
+    fn handle_opened(&self, attempt: u64, protocol: Option<u8>, now_ms: Now) -> Result<()> {
+        self.tell(|core| core.handle_opened(attempt, protocol, now_ms.0))
     }
 
     /// An attempt failed (R46). When there was an answer, `http_status` is its status, `refusal`
@@ -83,7 +83,7 @@ impl Wrapper {
     fn handle_refused(
         &self,
         attempt: u64,
-        now_ms: Millis,
+        now_ms: Now,
         http_status: Option<u16>,
         refusal: Option<&str>,
         execution_status: Option<&str>,
@@ -96,23 +96,23 @@ impl Wrapper {
             execution_status: execution_status.map(status).transpose()?,
             detail: detail.into(),
         };
-        self.tell(|core| core.handle_refused(attempt, refused, now_ms))
+        self.tell(|core| core.handle_refused(attempt, refused, now_ms.0))
     }
 
     /// An attempt's connection is closed, with this WebSocket close `code` and reason (R41).
     #[pyo3(signature = (attempt, code, reason, now_ms))]
-    fn handle_closed(&self, attempt: u64, code: u16, reason: &str, now_ms: Millis) -> Result<()> {
-        self.tell(|core| core.handle_closed(attempt, code, reason, now_ms))
+    fn handle_closed(&self, attempt: u64, code: u16, reason: &str, now_ms: Now) -> Result<()> {
+        self.tell(|core| core.handle_closed(attempt, code, reason, now_ms.0))
     }
 
     /// A text frame came from the coordinator.
-    fn handle_frame(&self, attempt: u64, text: &str, now_ms: Millis) -> Result<()> {
-        self.tell(|core| core.handle_frame(attempt, text, now_ms))
+    fn handle_frame(&self, attempt: u64, text: &str, now_ms: Now) -> Result<()> {
+        self.tell(|core| core.handle_frame(attempt, text, now_ms.0))
     }
 
     /// Does everything that is due at `now_ms`.
-    fn handle_timeout(&self, now_ms: Millis) -> Result<()> {
-        self.tell(|core| core.handle_timeout(now_ms))
+    fn handle_timeout(&self, now_ms: Now) -> Result<()> {
+        self.tell(|core| core.handle_timeout(now_ms.0))
     }
 
     /// Sends an event of the type `event_type`; `data`, `raw_data`, `droppable` and `timestamp` as
@@ -123,14 +123,14 @@ impl Wrapper {
         &self,
         event_type: &str,
         data: Option<&Bound<'_, PyAny>>,
-        now_ms: Millis,
+        now_ms: Now,
         raw_data: Option<&str>,
         droppable: bool,
         timestamp: Option<Moment>,
     ) -> Result<()> {
         let data = payload(data, raw_data)?;
         let options = SendOptions { droppable, timestamp: timestamp.map(|moment| moment.0) };
-        self.with(|core| core.send(event_type, &data, options, now_ms))
+        self.with(|core| core.send(event_type, &data, options, now_ms.0))
     }
 
     /// Whether `send` would be taken now.
@@ -142,25 +142,25 @@ impl Wrapper {
     /// The run is complete: `complete` is sent with `exit_code` and `branch`, then it drains (R51).
     /// Raises `Closed` when it has ended before.
     #[pyo3(signature = (exit_code = 0, *, now_ms, branch = None))]
-    fn complete(&self, exit_code: i64, now_ms: Millis, branch: Option<&str>) -> Result<()> {
-        self.with(|core| core.complete(exit_code, branch, now_ms))
+    fn complete(&self, exit_code: i64, now_ms: Now, branch: Option<&str>) -> Result<()> {
+        self.with(|core| core.complete(exit_code, branch, now_ms.0))
     }
 
     /// The run failed: a fatal `error` is sent, then it drains (R29, R51).
     #[pyo3(signature = (error, *, now_ms))]
-    fn fail(&self, error: &str, now_ms: Millis) -> Result<()> {
-        self.with(|core| core.fail(error, now_ms))
+    fn fail(&self, error: &str, now_ms: Now) -> Result<()> {
+        self.with(|core| core.fail(error, now_ms.0))
     }
 
     /// The run was stopped: `interrupted` is sent, then it drains (R29, R51).
     #[pyo3(signature = (reason = None, *, now_ms))]
-    fn interrupted(&self, reason: Option<&str>, now_ms: Millis) -> Result<()> {
-        self.with(|core| core.interrupted(reason, now_ms))
+    fn interrupted(&self, reason: Option<&str>, now_ms: Now) -> Result<()> {
+        self.with(|core| core.interrupted(reason, now_ms.0))
     }
 
     /// The host closes; returns how many unacknowledged events are given up (R42).
-    fn close(&self, now_ms: Millis) -> Result<u64> {
-        self.with(|core| Ok(core.close(now_ms)))
+    fn close(&self, now_ms: Now) -> Result<u64> {
+        self.with(|core| Ok(core.close(now_ms.0)))
     }
 
     /// Begins a job for `execution_id` (R49); `agent_session`, `tasks` and `branch` as for
@@ -169,18 +169,18 @@ impl Wrapper {
     fn start_job(
         &self,
         execution_id: String,
-        now_ms: Millis,
+        now_ms: Now,
         agent_session: Option<String>,
         tasks: Option<Vec<String>>,
         branch: Option<String>,
     ) -> Result<()> {
         let job = Job { execution_id, agent_session, tasks: tasks.unwrap_or_default(), branch };
-        self.with(|core| core.start_job(job, now_ms))
+        self.with(|core| core.start_job(job, now_ms.0))
     }
 
     /// A prompt goes to the agent: returns the message id for it (R49, R50).
-    fn begin_turn(&self, now_ms: Millis) -> Result<String> {
-        self.with(|core| core.begin_turn(now_ms))
+    fn begin_turn(&self, now_ms: Now) -> Result<String> {
+        self.with(|core| core.begin_turn(now_ms.0))
     }
 
     /// An event of the agent's own feed, in the `kilo` dialect: its type `event_type` and its
@@ -190,28 +190,28 @@ impl Wrapper {
         &self,
         event_type: &str,
         properties: Option<&Bound<'_, PyAny>>,
-        now_ms: Millis,
+        now_ms: Now,
     ) -> Result<()> {
         let properties = properties.map_or_else(|| Ok("{}".to_owned()), json::encode)?;
         let properties = serde_json::from_str(&properties)
             .map_err(|error| Error::invalid(format!("the properties are no JSON: {error}")))?;
-        self.with(|core| core.handle_agent_event(event_type, &properties, now_ms))
+        self.with(|core| core.handle_agent_event(event_type, &properties, now_ms.0))
     }
 
     /// The run is idle, for hosts without a dialect (R51).
-    fn handle_idle(&self, now_ms: Millis) -> Result<()> {
-        self.tell(|core| core.handle_idle(now_ms))
+    fn handle_idle(&self, now_ms: Now) -> Result<()> {
+        self.tell(|core| core.handle_idle(now_ms.0))
     }
 
     /// A post-completion task that `RunTask` asked for has ended, well unless `ok` is false (R51).
     #[pyo3(signature = (name, ok = true, *, now_ms))]
-    fn handle_task_done(&self, name: &str, ok: bool, now_ms: Millis) -> Result<()> {
-        self.tell(|core| core.handle_task_done(name, ok, now_ms))
+    fn handle_task_done(&self, name: &str, ok: bool, now_ms: Now) -> Result<()> {
+        self.tell(|core| core.handle_task_done(name, ok, now_ms.0))
     }
 
     /// The agent was stopped, as `Kill` asked for (R52).
-    fn handle_aborted(&self, now_ms: Millis) -> Result<()> {
-        self.tell(|core| core.handle_aborted(now_ms))
+    fn handle_aborted(&self, now_ms: Now) -> Result<()> {
+        self.tell(|core| core.handle_aborted(now_ms.0))
     }
 
     /// The next thing to do: `Connect`, `Write`, `CloseAttempt`, or a signal for the host.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDateTime, PyDelta, PyInt, PyTzInfo};
 use stayline::Error;
-use stayline::settings::{MAX_DURATION_MS, Millis};
+use stayline::settings::{MAX_DURATION_MS, Millis, moment};
 
 use crate::error::{Failure, Result};
 
@@ -76,6 +76,18 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Moment {
         }
         let seconds = value.call_method0("timestamp")?.extract::<f64>()?;
         Ok(Moment((seconds * 1000.0).round() as Millis))
+    }
+}
+
+/// What time it is, as a host's clock has it: ms, and not beyond all calendars.
+#[derive(Clone, Copy)]
+pub struct Now(pub Millis);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Now {
+    type Error = Failure;
+
+    fn extract(value: Borrowed<'a, 'py, PyAny>) -> Result<Now> {
+        Ok(Now(moment(value.extract()?, "now_ms")?))
     }
 }
 

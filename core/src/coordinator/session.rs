@@ -17,7 +17,7 @@ use crate::session::records::{ExecutionRecord, Lease, SessionRecord, Status};
 use crate::session::{
     self, Command, Failure, FailureCause, Health, InterruptGrace, LinkMode, Proof, Reply, Verdict,
 };
-use crate::settings::{MAX_MOMENT_MS, Millis};
+use crate::settings::{Millis, moment};
 use crate::store::EventPage;
 use crate::wake::Wake;
 
@@ -224,10 +224,8 @@ impl Session {
         completed_at: Option<Millis>,
     ) -> Result<(), Error> {
         let execution_id = self.checked("execution", execution_id)?;
-        if let Some(at) = completed_at
-            && !(-MAX_MOMENT_MS..=MAX_MOMENT_MS).contains(&at)
-        {
-            return Err(Error::invalid(format!("completed_at cannot be {at}")));
+        if let Some(at) = completed_at {
+            moment(at, "completed_at")?;
         }
         let message = message.map(Arc::from);
         self.apply(Command::Finish { execution_id, status, message, completed_at })?;
