@@ -280,3 +280,21 @@ def test_a_server_of_another_kind_is_told(tmp_path: Path) -> None:
     finally:
         server.terminate()
         server.communicate(timeout=PATIENCE)
+
+
+def test_runs_of_a_server_have_their_events_counted(tmp_path: Path) -> None:
+    with serving(tmp_path) as url:
+        for session, lines in (("a", "echo one; echo two"), ("b/c", "true")):
+            run = call(tmp_path, "run", "--to", url, "--session", session, "--", "sh", "-c", lines)
+            assert run.returncode == 0, run.stderr
+        counted = {run["session"]: run["events"] for run in listed(tmp_path, "--to", url)}
+        assert counted == {"a": 3, "b/c": 1}
+        # Who only looks at one of them has it too, and who does not ask does not get it.
+        assert listed(tmp_path, "--to", url, "--session", "a")[0]["events"] == 3
+        base = f"{url}/sessions/a/executions"
+        with urllib.request.urlopen(base, timeout=PATIENCE) as answer:
+            [run] = json.load(answer)["executions"]
+        assert "events" not in run
+        path = f"{base}/{run['executionId']}?events=true"
+        with urllib.request.urlopen(path, timeout=PATIENCE) as answer:
+            assert json.load(answer)["events"] == 3

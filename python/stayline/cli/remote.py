@@ -34,17 +34,25 @@ class RemoteSource:
         self._rest = Rest(url, key)
         self.name = self._rest.base
 
-    def runs(self, session: str | None, status: Status | None, limit: int) -> list[Run]:
+    def runs(
+        self, session: str | None, status: Status | None, limit: int, *, often: bool
+    ) -> list[Run]:
         """Executions, newest first."""
+        asked: dict[str, Any] = {"limit": limit}
+        if status is not None:
+            asked["status"] = status
+        if not often:
+            # It looks them up in the log.
+            asked["events"] = "true"
         if session is not None:
-            return self._executions(session, status, limit)
+            return self._executions(session, asked)
         found: list[Run] = []
         known = self._rest.get("", {"limit": _MOST_SESSIONS})["sessions"]
         for one in known:
             # Nothing in a session began after its newest activity, so that older have no say.
             if sum(run.created_ms >= one["lastActivityAt"] for run in found) >= limit:
                 break
-            found += self._executions(one["sessionId"], status, limit)
+            found += self._executions(one["sessionId"], asked)
             found.sort(key=lambda run: run.created_ms, reverse=True)
             del found[limit:]
         return found
@@ -58,7 +66,7 @@ class RemoteSource:
             path = f"{segment(session)}/executions/{segment(active)}"
             run = Run.of_json(self._rest.get(path), self.name, linked=told["linkAttached"])
         else:
-            newest = self._executions(session, None, 1)
+            newest = self._executions(session, {"limit": 1})
             run = newest[0] if newest else None
         return State(session, told["lastEventId"], run)
 
@@ -66,10 +74,7 @@ class RemoteSource:
         """Its records."""
         return RemoteFeed(self._rest, session, query, follow=follow)
 
-    def _executions(self, session: str, status: Status | None, limit: int) -> list[Run]:
-        asked: dict[str, Any] = {"limit": limit}
-        if status is not None:
-            asked["status"] = status
+    def _executions(self, session: str, asked: dict[str, Any]) -> list[Run]:
         try:
             told = self._rest.get(f"{segment(session)}/executions", asked)
         except stayline.NotFound:

@@ -21,7 +21,7 @@ SPARE = ["error", "started", "reconnects", "events", "health"]
 def main(options: argparse.Namespace) -> int:
     """Prints a table, or one JSON object a line."""
     with opened(options) as source:
-        found = source.runs(options.session, options.status, options.limit)
+        found = source.runs(options.session, options.status, options.limit, often=False)
     now = now_ms()
     if options.names:
         for name in dict.fromkeys(run.session for run in found):

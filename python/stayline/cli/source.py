@@ -54,8 +54,10 @@ class Source(Protocol):
         """For people: the files or the server."""
         ...
 
-    def runs(self, session: str | None, status: Status | None, limit: int) -> list[Run]:
-        """Executions, newest first."""
+    def runs(
+        self, session: str | None, status: Status | None, limit: int, *, often: bool
+    ) -> list[Run]:
+        """Executions, newest first. ``often``: a server is not asked what costs it something."""
         ...
 
     def state(self, session: str) -> State:
@@ -106,8 +108,11 @@ class StoreSource:
         """The files, one by one."""
         return list(self._stores)
 
-    def runs(self, session: str | None, status: Status | None, limit: int) -> list[Run]:
+    def runs(
+        self, session: str | None, status: Status | None, limit: int, *, often: bool
+    ) -> list[Run]:
         """Executions of all files, newest first."""
+        del often
         self._look()
         found: list[tuple[stayline.Execution, stayline.Session, str]] = []
         for name, store in self._stores.items():

@@ -46,7 +46,7 @@ class Run:
     interrupt_requested: bool
     #: Whether a wrapper is connected, as far as is known.
     linked: bool | None
-    #: Stored events; servers do not tell.
+    #: Stored events; servers tell only when asked.
     events: int | None
     #: The store or the server.
     place: str
@@ -94,7 +94,7 @@ class Run:
             reconnects=one["reconnects"],
             interrupt_requested=one["interruptRequested"],
             linked=linked if one["status"] == "running" else None,
-            events=None,
+            events=one.get("events"),
             place=place,
         )
 

@@ -240,7 +240,7 @@ class _Table:
     def run(self) -> int:
         try:
             while True:
-                found = self._source.runs(None, None, self._options.limit)
+                found = self._source.runs(None, None, self._options.limit, often=True)
                 if self._screen.live and not self._options.json:
                     self._screen.block(self._drawn(found))
                 else:

@@ -16,7 +16,10 @@ use super::parameters::Parameters;
 use super::reply::{self, Reply};
 use super::view;
 use crate::Error;
-use crate::coordinator::{Coordinator, FailOptions, InterruptGrace, Session, StartOptions};
+use crate::coordinator::{
+    Coordinator, ExecutionView, FailOptions, InterruptGrace, Session, StartOptions,
+};
+use crate::protocol::Filter;
 use crate::session::records::Status;
 use crate::settings::Millis;
 
@@ -114,7 +117,9 @@ pub(super) async fn executions(
             })
             .transpose()?;
         let executions = session.executions(status, limit_of(&parameters))?;
-        Ok((StatusCode::OK, json!({"executions": view::list(&executions, view::execution)})))
+        let listed = executions.iter().map(|one| execution_of(session, &parameters, one));
+        let listed: Vec<Value> = listed.collect::<Result<_, _>>()?;
+        Ok((StatusCode::OK, json!({"executions": listed})))
     })
     .await
 }
@@ -123,12 +128,30 @@ pub(super) async fn executions(
 pub(super) async fn execution(
     State(shared): Server,
     Path((session_id, execution_id)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Reply {
+    let parameters = Parameters::parse(query.as_deref());
     of_session(&shared, &headers, session_id, move |session| {
-        Ok((StatusCode::OK, view::execution(&session.execution(&execution_id)?)))
+        let execution = session.execution(&execution_id)?;
+        Ok((StatusCode::OK, execution_of(session, &parameters, &execution)?))
     })
     .await
+}
+
+/// One execution; with `events=true` how many are stored of it, which is looked up in the log.
+fn execution_of(
+    session: &Session,
+    parameters: &Parameters,
+    execution: &ExecutionView,
+) -> Result<Value, Error> {
+    let mut body = view::execution(execution);
+    if parameters.get("events") == Some("true") {
+        let filter =
+            Filter { executions: Some(vec![execution.record.id.clone()]), ..Filter::default() };
+        body["events"] = session.count_events(&filter)?.into();
+    }
+    Ok(body)
 }
 
 /// `POST /sessions/{id}/executions/{execution}/fail` (R7).
