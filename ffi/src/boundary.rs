@@ -201,6 +201,20 @@ where
     }
 }
 
+/// Frees an object behind `body`, during which others may still use it. In a forked child there
+/// are no others.
+pub(crate) fn free_after<O: Object>(object: *mut O, body: impl FnOnce(&O::Value)) {
+    let Some(shared) = object.object() else { return };
+    let Handle { guard, value } = shared.handle();
+    // Also after a panic: others use it all the same.
+    if guard.process == process::current() {
+        plain((), || body(value));
+    }
+    // SAFETY: it was a box when the host got it, and it is the host's to free: nobody else uses it
+    // from here on.
+    drop(unsafe { Box::from_raw(object) });
+}
+
 /// What stands behind an object that is only read from to make another one, and may be left out;
 /// a copy of it.
 pub(crate) fn copied<O: Object, T>(

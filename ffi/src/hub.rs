@@ -3,7 +3,8 @@
 
 use std::collections::VecDeque;
 use std::ffi::c_void;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use stayline::Error;
 use stayline::lock::Mutex;
@@ -30,6 +31,8 @@ pub(crate) struct Hub {
     /// Rung when it may be connected, have room, have sent all, or have ended.
     pub(crate) changes: Arc<Bell>,
     pub(crate) queues: Mutex<Queues>,
+    /// The threads that call the host at a kill.
+    pub(crate) callers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 #[derive(Default)]
@@ -39,6 +42,8 @@ pub(crate) struct Queues {
     kills: Option<VecDeque<i32>>,
     /// The core has told the last one.
     pub(crate) over: bool,
+    /// The host frees the wrapper: nobody is called any more.
+    dismissed: bool,
 }
 
 /// Signals kept for a host that takes none, since it only has a kill callback.
@@ -113,15 +118,28 @@ impl Hub {
     pub(crate) fn kill(&self) -> Result<Option<Option<i32>>, Failure> {
         self.sort()?;
         let mut queues = self.queues.lock();
+        if queues.dismissed {
+            return Ok(Some(None));
+        }
         let kill = queues.kills.as_mut().and_then(VecDeque::pop_front);
         Ok(if kill.is_none() && !queues.over { None } else { Some(kill) })
     }
-}
 
-impl Drop for Hub {
-    fn drop(&mut self) {
-        // Whoever waits for kills sees that there is no wrapper any more.
+    /// Ahead of the wrapper's free: closes it without waiting, so that a callback that waits at it
+    /// is let go, and returns once no callback runs any more.
+    pub(crate) fn dismiss(&self) {
+        self.core.close_without_waiting();
+        self.queues.lock().dismissed = true;
         self.bell.wake();
+        self.changes.wake();
+        let callers = std::mem::take(&mut *self.callers.lock());
+        for caller in callers {
+            // A callback that frees its wrapper, which it must not, cannot be waited for.
+            if caller.thread().id() != thread::current().id() {
+                // A panic in it has been told.
+                let _ = caller.join();
+            }
+        }
     }
 }
 
@@ -130,6 +148,7 @@ impl Drop for Hub {
 /// `call` runs on a thread of ours, one call at a time, and may block; it may call into this
 /// library, also `stayline_wrapper_aborted` and `stayline_wrapper_close`, but must not free the
 /// wrapper. It must not throw. `drop` runs once, on that thread, after the last `call`.
+/// `stayline_wrapper_free` waits for both: behind it nothing of this is used any more.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct stayline_kill_callback {
@@ -158,27 +177,22 @@ pub extern "C" fn stayline_wrapper_on_kill(
     boundary::on(wrapper, out_error, |hub| {
         let callback = callback?;
         hub.queues.lock().kills.get_or_insert_default();
-        let (weak, bell) = (Arc::downgrade(hub), Arc::clone(&hub.bell));
-        std::thread::Builder::new()
+        let own = Arc::clone(hub);
+        let caller = thread::Builder::new()
             .name("stayline-kill".to_owned())
-            .spawn(move || call_back(&weak, &bell, &callback))
+            .spawn(move || call_back(&own, &callback))
             .map_err(|_| Error::LimitExceeded { limit: "threads", value: 1 })?;
+        hub.callers.lock().push(caller);
         Ok(())
     })
 }
 
-/// Calls until there will be no more kills, or no wrapper.
+/// Calls until there will be no more kills.
 fn call_back(
-    hub: &Weak<Hub>,
-    bell: &Bell,
+    hub: &Hub,
     callback: &Callback<extern "C" fn(user_data: *mut c_void, kill_signal: i32)>,
 ) {
-    loop {
-        let kill = bell.wait_aside(-1, || match hub.upgrade() {
-            Some(hub) => hub.kill(),
-            None => Ok(Some(None)),
-        });
-        let Ok(Some(Some(kill))) = kill else { return };
+    while let Ok(Some(Some(kill))) = hub.bell.wait_aside(-1, || hub.kill()) {
         callback.with(|call, user_data| call(user_data, kill));
     }
 }

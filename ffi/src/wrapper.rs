@@ -110,8 +110,9 @@ pub extern "C" fn stayline_wrapper_open(
         let (bell, changes) = (Bell::new(), Bell::new());
         core.set_waker(Some(bell.waker()));
         core.set_change_waker(Some(changes.waker()));
-        let queues = Mutex::default();
-        let hub = Hub { core, settings, url, session_id, execution_id, bell, changes, queues };
+        let (queues, callers) = (Mutex::default(), Mutex::default());
+        let hub =
+            Hub { core, settings, url, session_id, execution_id, bell, changes, queues, callers };
         out_wrapper.set(Some(stayline_wrapper::boxed(&Guard::new(), Arc::new(hub))));
         Ok(())
     })
@@ -347,12 +348,14 @@ pub extern "C" fn stayline_wrapper_close(
     })
 }
 
-/// Frees it, which closes it without waiting; NULL is fine.
+/// Frees it, which closes it without waiting for what is on its way; NULL is fine. Returns once its
+/// kill callbacks have returned and are dropped; none begins any more.
 ///
-/// Threads: any; nobody else may be using it, the kill callback excepted.
+/// Threads: any but one that runs a kill callback; nobody else may be using it, a kill callback
+/// excepted.
 #[unsafe(no_mangle)]
-pub extern "C" fn stayline_wrapper_free(wrapper: Option<Box<stayline_wrapper>>) {
-    drop(wrapper);
+pub extern "C" fn stayline_wrapper_free(wrapper: *mut stayline_wrapper) {
+    boundary::free_after(wrapper, |hub| hub.dismiss());
 }
 
 /// `Timeout` of the core stands for "not known yet".

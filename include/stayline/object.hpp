@@ -10,6 +10,7 @@
 #include <functional>
 #include <iterator>
 #include <type_traits>
+#include <utility>
 
 namespace stayline {
 namespace detail {
@@ -19,12 +20,22 @@ namespace detail {
 template <typename Object>
 struct Noun;
 
-/// Holds a handle.
+/// Holds a handle, until it is freed and not only until then: callbacks that the end waits for may
+/// use it.
 template <typename Object>
 class Handle {
 public:
+    Handle(Handle&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+    Handle& operator=(Handle&& other) noexcept {
+        Handle taken(std::move(other));
+        std::swap(object_, taken.object_);
+        return *this;
+    }
+    Handle(const Handle&) = delete;
+    Handle& operator=(const Handle&) = delete;
+
     /// C's object, lent; NULL once this was moved from.
-    Object* get() const noexcept { return object_.get(); }
+    Object* get() const noexcept { return object_; }
 
     /// C's object of one that may be missing.
     static Object* lent(const Handle* handle) {
@@ -35,19 +46,18 @@ protected:
     /// Takes C's object over.
     explicit Handle(Object* taken) noexcept : object_(taken) {}
 
+    ~Handle() { Noun<Object>::free(object_); }
+
     /// The object for functions that cannot refuse one that was moved from.
     Object* live() const {
         if (object_ == nullptr) {
             call(Noun<Object>::refuse);
         }
-        return object_.get();
+        return object_;
     }
 
 private:
-    struct Free {
-        void operator()(Object* object) const noexcept { Noun<Object>::free(object); }
-    };
-    std::unique_ptr<Object, Free> object_;
+    Object* object_;
 };
 
 /// Holds something that does not change, and what it says. It may be a part of something else,

@@ -39,7 +39,8 @@ struct WrapperOptions {
 
 /// What is called when the agent is to be stopped, on a thread of ours, one call at a time. It may
 /// block and call into this library, also `aborted` and `close`, but must not end the wrapper. An
-/// exception inside is swallowed. It is freed on that thread, after the last call.
+/// exception inside is swallowed. It is freed on that thread, after the last call; the wrapper's
+/// end waits for both.
 using OnKill = std::function<void(KillSignal)>;
 
 namespace detail {
@@ -53,7 +54,7 @@ inline void on_kill(void* function, std::int32_t kill_signal) noexcept {
 }  // namespace detail
 
 /// The side next to the agent, with its socket: it connects, reconnects, buffers and resends by
-/// itself. Its end closes it without waiting. Any thread may use it.
+/// itself. Its end closes it without waiting for what is on its way. Any thread may use it.
 class Wrapper : public detail::Handle<stayline_wrapper> {
 public:
     /// Begins the first connection attempt and returns at once. Throws `InvalidArgument` (an

@@ -77,7 +77,7 @@ typedef struct {
     int value;
 } counter;
 #define COUNTER {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0}
-void count(counter *counter);
+int count(counter *counter);
 int counted(counter *counter);
 void wait_until_counted(counter *counter, int value);
 

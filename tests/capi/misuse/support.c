@@ -133,11 +133,12 @@ void sleep_ms(long ms) {
     }
 }
 
-void count(counter *counter) {
+int count(counter *counter) {
     pthread_mutex_lock(&counter->lock);
-    counter->value++;
+    int value = ++counter->value;
     pthread_cond_broadcast(&counter->changed);
     pthread_mutex_unlock(&counter->lock);
+    return value;
 }
 
 int counted(counter *counter) {

@@ -281,13 +281,19 @@ impl Wrapper {
     /// Closes, gives up what is unacknowledged and returns its count (R42). What was written
     /// before gets out first, within a few seconds. Closing again does nothing.
     pub fn close(&self) -> u64 {
-        let shared = self.shared();
-        let mut state = shared.lock();
-        let given_up = state.close();
-        shared.settle(state);
-        shared.wait(until(Some(CLOSE_WAIT)), |state| {
+        let given_up = self.close_without_waiting();
+        self.shared().wait(until(Some(CLOSE_WAIT)), |state| {
             (state.lingering == 0 && state.orders.is_empty()).then_some(())
         });
+        given_up
+    }
+
+    /// The same, and what was written before gets out while others go on, as after the last
+    /// clone's end.
+    pub fn close_without_waiting(&self) -> u64 {
+        let mut state = self.shared().lock();
+        let given_up = state.close();
+        self.shared().settle(state);
         given_up
     }
 
