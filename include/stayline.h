@@ -1066,6 +1066,7 @@ typedef struct {
  * `call` runs on a thread of ours, one call at a time, and may block; it may call into this
  * library, also `stayline_wrapper_aborted` and `stayline_wrapper_close`, but must not free the
  * wrapper. It must not throw. `drop` runs once, on that thread, after the last `call`.
+ * `stayline_wrapper_free` waits for both: behind it nothing of this is used any more.
  */
 typedef struct {
     /**
@@ -1570,6 +1571,13 @@ extern "C" {
 #endif // __cplusplus
 
 /**
+ * The name of a kind of action: `connect`.
+ *
+ * Returns a view that lives as long as the library; none for an unknown one. Threads: any.
+ */
+stayline_view stayline_action_kind_name(int32_t kind);
+
+/**
  * Reads what an action says.
  *
  * - `out_info`: with its `struct_size` set.
@@ -1654,6 +1662,13 @@ int64_t stayline_clock_next_deadline(const stayline_clock *clock);
  * Threads: any; nobody else may be using this handle.
  */
 void stayline_clock_free(stayline_clock *clock);
+
+/**
+ * The name of a commit's outcome: `unknown_kept`.
+ *
+ * Returns a view that lives as long as the library; none for an unknown one. Threads: any.
+ */
+stayline_view stayline_commit_outcome_name(int32_t outcome);
 
 /**
  * The defaults of `stayline_coordinator_open`. Threads: any.
@@ -2141,6 +2156,13 @@ stayline_status stayline_wrapper_on_kill(stayline_wrapper *wrapper,
 stayline_interrupt_options stayline_interrupt_options_default(void);
 
 /**
+ * The name of a verdict, as in every language: `already_terminal`.
+ *
+ * Returns a view that lives as long as the library; none for an unknown one. Threads: any.
+ */
+stayline_view stayline_verdict_name(int32_t verdict);
+
+/**
  * Asks the active execution, or the one named, to stop (R11, R13).
  *
  * - `options`: NULL for the defaults.
@@ -2420,6 +2442,13 @@ stayline_status stayline_link_closed(stayline_link *link,
                                      stayline_error **out_error);
 
 /**
+ * The name of a kind of output: `send`.
+ *
+ * Returns a view that lives as long as the library; none for an unknown one. Threads: any.
+ */
+stayline_view stayline_output_kind_name(int32_t kind);
+
+/**
  * Reads what an output says.
  *
  * - `out_info`: with its `struct_size` set.
@@ -2488,6 +2517,13 @@ stayline_status stayline_link_close_state(const stayline_link *link,
  * Threads: any; nobody else may be using it.
  */
 void stayline_link_free(stayline_link *link);
+
+/**
+ * The name of a log level: `warn`.
+ *
+ * Returns a view that lives as long as the library; none for an unknown one. Threads: any.
+ */
+stayline_view stayline_log_level_name(int32_t level);
 
 /**
  * Sets where the log records of this process go, instead of where they went before; the callback
@@ -3419,6 +3455,13 @@ stayline_status stayline_settings_table(stayline_buffer *out_json,
 void stayline_settings_free(stayline_settings *settings);
 
 /**
+ * The name of a kill signal, as frames have it: `SIGTERM`.
+ *
+ * Returns a view that lives as long as the library; none for another number. Threads: any.
+ */
+stayline_view stayline_kill_signal_name(int32_t kill_signal);
+
+/**
  * Reads what a signal says.
  *
  * - `out_info`: with its `struct_size` set.
@@ -3711,9 +3754,11 @@ stayline_status stayline_wrapper_close(stayline_wrapper *wrapper,
                                        stayline_error **out_error);
 
 /**
- * Frees it, which closes it without waiting; NULL is fine.
+ * Frees it, which closes it without waiting for what is on its way; NULL is fine. Returns once its
+ * kill callbacks have returned and are dropped; none begins any more.
  *
- * Threads: any; nobody else may be using it, the kill callback excepted.
+ * Threads: any but one that runs a kill callback; nobody else may be using it, a kill callback
+ * excepted.
  */
 void stayline_wrapper_free(stayline_wrapper *wrapper);
 

@@ -24,6 +24,14 @@ pub enum stayline_action_kind {
     Tell = 4,
 }
 
+/// The name of a kind of action: `connect`.
+///
+/// Returns a view that lives as long as the library; none for an unknown one. Threads: any.
+#[unsafe(no_mangle)]
+pub extern "C" fn stayline_action_kind_name(kind: i32) -> stayline_view {
+    stayline_view::numbered(&["connect", "write", "close", "tell"], kind)
+}
+
 /// One thing to do. It does not change; any thread may use it.
 pub struct stayline_action {
     action: Action,

@@ -71,6 +71,14 @@ pub enum stayline_commit_outcome {
     Panic = 4,
 }
 
+/// The name of a commit's outcome: `unknown_kept`.
+///
+/// Returns a view that lives as long as the library; none for an unknown one. Threads: any.
+#[unsafe(no_mangle)]
+pub extern "C" fn stayline_commit_outcome_name(outcome: i32) -> stayline_view {
+    stayline_view::numbered(&["lost", "unknown_kept", "unknown_lost", "panic"], outcome)
+}
+
 /// The defaults of `stayline_coordinator_open`. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_coordinator_options_default() -> stayline_coordinator_options<'static> {

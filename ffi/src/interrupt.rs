@@ -51,6 +51,25 @@ pub enum stayline_verdict {
     AlreadyTerminal = 3,
 }
 
+/// The number of a verdict.
+fn verdict_number(verdict: Verdict) -> i32 {
+    (match verdict {
+        Verdict::Sent => stayline_verdict::Sent,
+        Verdict::Latched => stayline_verdict::Latched,
+        Verdict::AlreadyTerminal => stayline_verdict::AlreadyTerminal,
+    }) as i32
+}
+
+/// The name of a verdict, as in every language: `already_terminal`.
+///
+/// Returns a view that lives as long as the library; none for an unknown one. Threads: any.
+#[unsafe(no_mangle)]
+pub extern "C" fn stayline_verdict_name(verdict: i32) -> stayline_view {
+    let all = [Verdict::Sent, Verdict::Latched, Verdict::AlreadyTerminal];
+    let found = all.into_iter().find(|one| verdict_number(*one) == verdict);
+    stayline_view::maybe(found.map(Verdict::as_str))
+}
+
 /// Asks the active execution, or the one named, to stop (R11, R13).
 ///
 /// - `options`: NULL for the defaults.
@@ -81,11 +100,7 @@ pub extern "C" fn stayline_session_interrupt(
         let execution_id = options.execution_id.optional("execution_id")?;
         let verdict = held.core.interrupt(execution_id, options.escalate, grace)?;
         if let Some(out_verdict) = out_verdict {
-            out_verdict.write(match verdict {
-                Verdict::Sent => stayline_verdict::Sent,
-                Verdict::Latched => stayline_verdict::Latched,
-                Verdict::AlreadyTerminal => stayline_verdict::AlreadyTerminal,
-            } as i32);
+            out_verdict.write(verdict_number(verdict));
         }
         Ok(())
     })

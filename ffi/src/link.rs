@@ -175,6 +175,14 @@ pub enum stayline_output_kind {
     Close = 2,
 }
 
+/// The name of a kind of output: `send`.
+///
+/// Returns a view that lives as long as the library; none for an unknown one. Threads: any.
+#[unsafe(no_mangle)]
+pub extern "C" fn stayline_output_kind_name(kind: i32) -> stayline_view {
+    stayline_view::numbered(&["send", "close"], kind)
+}
+
 /// One output of a link. It does not change; any thread may use it.
 pub struct stayline_output(Output);
 

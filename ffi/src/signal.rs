@@ -56,6 +56,15 @@ pub(crate) fn number_of(signal: Signal) -> i32 {
     }) as i32
 }
 
+/// The name of a kill signal, as frames have it: `SIGTERM`.
+///
+/// Returns a view that lives as long as the library; none for another number. Threads: any.
+#[unsafe(no_mangle)]
+pub extern "C" fn stayline_kill_signal_name(kill_signal: i32) -> stayline_view {
+    let found = [Signal::Kill, Signal::Term].into_iter().find(|one| number_of(*one) == kill_signal);
+    stayline_view::maybe(found.map(Signal::as_str))
+}
+
 /// One thing that a wrapper tells its host. It does not change; any thread may use it.
 pub struct stayline_signal {
     told: Told,
@@ -151,8 +160,7 @@ pub extern "C" fn stayline_signal_kind_name(kind: i32) -> stayline_view {
         "abort",
         "drained",
     ];
-    let index = usize::try_from(kind).ok().and_then(|kind| kind.checked_sub(1));
-    stayline_view::maybe(index.and_then(|index| NAMES.get(index)).copied())
+    stayline_view::numbered(&NAMES, kind)
 }
 
 /// Frees a signal; NULL is fine.

@@ -39,6 +39,12 @@ impl stayline_view {
         text.map_or(stayline_view::NONE, stayline_view::of)
     }
 
+    /// Of names that are numbered from 1 the one with this number, or none.
+    pub(crate) fn numbered(names: &'static [&'static str], number: i32) -> stayline_view {
+        let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+        stayline_view::maybe(index.and_then(|index| names.get(index)).copied())
+    }
+
     /// The text, if there is one. `what` names the argument in the error.
     pub(crate) fn optional(&self, what: &str) -> Result<Option<&str>, Error> {
         if self.data.is_null() {

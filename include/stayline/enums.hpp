@@ -209,63 +209,32 @@ inline std::string_view to_string(SignalKind kind) {
 
 /// `already_terminal`.
 inline std::string_view to_string(Verdict verdict) {
-    switch (verdict) {
-        case Verdict::sent: return "sent";
-        case Verdict::latched: return "latched";
-        case Verdict::already_terminal: return "already_terminal";
-    }
-    return {};
+    return detail::text(stayline_verdict_name(static_cast<std::int32_t>(verdict)));
 }
 
 /// `send`.
 inline std::string_view to_string(OutputKind kind) {
-    switch (kind) {
-        case OutputKind::send: return "send";
-        case OutputKind::close: return "close";
-    }
-    return {};
+    return detail::text(stayline_output_kind_name(static_cast<std::int32_t>(kind)));
 }
 
 /// `SIGTERM`, as frames have it.
 inline std::string_view to_string(KillSignal signal) {
-    switch (signal) {
-        case KillSignal::kill: return "SIGKILL";
-        case KillSignal::term: return "SIGTERM";
-    }
-    return {};
+    return detail::text(stayline_kill_signal_name(static_cast<std::int32_t>(signal)));
 }
 
 /// `connect`.
 inline std::string_view to_string(ActionKind kind) {
-    switch (kind) {
-        case ActionKind::connect: return "connect";
-        case ActionKind::write: return "write";
-        case ActionKind::close: return "close";
-        case ActionKind::tell: return "tell";
-    }
-    return {};
+    return detail::text(stayline_action_kind_name(static_cast<std::int32_t>(kind)));
 }
 
 /// `unknown_kept`.
 inline std::string_view to_string(CommitOutcome outcome) {
-    switch (outcome) {
-        case CommitOutcome::lost: return "lost";
-        case CommitOutcome::unknown_kept: return "unknown_kept";
-        case CommitOutcome::unknown_lost: return "unknown_lost";
-        case CommitOutcome::panic: return "panic";
-    }
-    return {};
+    return detail::text(stayline_commit_outcome_name(static_cast<std::int32_t>(outcome)));
 }
 
 /// `warn`.
 inline std::string_view to_string(LogLevel level) {
-    switch (level) {
-        case LogLevel::error: return "error";
-        case LogLevel::warn: return "warn";
-        case LogLevel::info: return "info";
-        case LogLevel::debug: return "debug";
-    }
-    return {};
+    return detail::text(stayline_log_level_name(static_cast<std::int32_t>(level)));
 }
 
 }  // namespace stayline
