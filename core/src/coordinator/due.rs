@@ -29,13 +29,8 @@ pub(super) struct DueCache {
 impl DueCache {
     /// What a commit changes of the answers. `earlier_wakes` are those that the rows of the batch
     /// held before.
-    pub(super) fn committed(
-        &mut self,
-        batch: &Batch,
-        earlier_wakes: &[Option<Millis>],
-        now: Millis,
-    ) {
-        let holds_smallest = |smallest: Millis| earlier_wakes.contains(&Some(smallest));
+    pub(super) fn committed(&mut self, batch: &Batch, earlier_wakes: &[Millis], now: Millis) {
+        let holds_smallest = |smallest: Millis| earlier_wakes.contains(&smallest);
         if self.stored_wake.flatten().is_some_and(holds_smallest) {
             self.stored_wake = None;
         }

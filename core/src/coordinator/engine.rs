@@ -8,8 +8,10 @@
 //! one session, only that session's requests are done again, one by one, so that one poison
 //! row costs one row. That a link is gone is never undone: it is told again until it is kept.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::entry::Entry;
 use super::ids;
@@ -75,7 +77,7 @@ impl Engine {
             driver_looks_at: Millis::MIN,
             next_commit_id: ids::first_commit_id(),
             deadlines: BTreeSet::new(),
-            deadline_of: HashMap::new(),
+            deadline_of: HashMap::default(),
             cache: super::due::DueCache::default(),
             unkept_closes: Vec::new(),
             retry_at: None,
@@ -192,7 +194,7 @@ impl Engine {
         }
         let mut steps = Vec::with_capacity(by_session.len());
         for (session_id, requests) in by_session {
-            match self.working(shared, &session_id) {
+            match self.working(shared, &session_id, requests.len()) {
                 Ok(mut working) => {
                     for request in requests {
                         if request.is_cut_off() {
@@ -209,16 +211,21 @@ impl Engine {
         self.commit_steps(shared, steps, now, attempt)
     }
 
-    /// The working copy of a session.
-    fn working(&mut self, shared: &Shared, session_id: &Arc<str>) -> Result<Working, Error> {
+    /// The working copy of a session, for so many requests.
+    fn working(
+        &mut self,
+        shared: &Shared,
+        session_id: &Arc<str>,
+        requests: usize,
+    ) -> Result<Working, Error> {
         if let Some(entry) = shared.entry(session_id) {
             self.store()?;
-            return Ok(Working::new(session_id.clone(), Some((*entry.committed()).clone())));
+            return Ok(Working::new(session_id.clone(), Some(entry.committed()), requests));
         }
         let settings = shared.settings.clone();
         let stored = self.store()?.load(session_id)?;
-        let session = stored.map(|stored| Session::load(stored, settings));
-        Ok(Working::new(session_id.clone(), session))
+        let session = stored.map(|stored| Arc::new(Session::load(stored, settings)));
+        Ok(Working::new(session_id.clone(), session, requests))
     }
 
     fn apply(&mut self, shared: &Shared, working: &mut Working, request: Request, now: Millis) {
@@ -262,8 +269,14 @@ impl Engine {
         now: Millis,
         attempt: usize,
     ) -> bool {
-        let mut batch = Batch { commit_id: self.next_commit_id, time: now, ..Batch::default() };
-        let earlier_wakes: Vec<_> = steps.iter().map(|working| working.base_wake_at).collect();
+        let mut batch = Batch {
+            commit_id: self.next_commit_id,
+            time: now,
+            sessions: Vec::with_capacity(steps.len()),
+            notifications: Vec::new(),
+        };
+        let earlier_wakes: Vec<_> =
+            steps.iter().filter_map(|working| working.base_wake_at).collect();
         for working in &mut steps {
             working.write_into(&mut batch, now);
         }
@@ -369,7 +382,7 @@ impl Engine {
             session.reload(stored);
             let last_id = session.record().last_event_id;
             // Readers find what they missed in the store.
-            entry.show(session, |ring| ring.clear(last_id));
+            entry.show(Arc::new(session), |ring| ring.clear(last_id));
         }
     }
 
@@ -385,7 +398,7 @@ impl Engine {
             shared.entries.write().remove(&session_id);
         }
         let entry = entry.filter(|_| !deleted);
-        self.set_deadline(&session_id, session.as_ref());
+        self.set_deadline(&session_id, session.as_deref());
         if let Some(session) = session {
             let is_live = session.is_live();
             let volatile = effects.iter().filter_map(|effect| match effect {
@@ -501,7 +514,8 @@ impl Engine {
             return Ok(Some(entry));
         }
         let Some(stored) = self.store()?.load(session_id)? else { return Ok(None) };
-        let entry = Entry::new(Session::load(stored, shared.settings.clone()));
+        let session = Session::load(stored, shared.settings.clone());
+        let entry = Entry::new(Arc::new(session));
         shared.entries.write().insert(session_id.clone(), entry.clone());
         Ok(Some(entry))
     }

@@ -23,10 +23,10 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(session: Session) -> Arc<Entry> {
+    pub(super) fn new(session: Arc<Session>) -> Arc<Entry> {
         let last_id = session.record().last_event_id;
         Arc::new(Entry {
-            committed: RwLock::new(Arc::new(session)),
+            committed: RwLock::new(session),
             readers: AtomicUsize::new(0),
             cursors: Mutex::default(),
             ring: Mutex::new(Ring::new(last_id)),
@@ -47,7 +47,7 @@ impl Entry {
 
     /// Shows a commit: first the records, then the snapshot, then the wake-ups. `records` is
     /// called only if somebody reads.
-    pub(super) fn show(&self, session: Session, records: impl FnOnce(&mut Ring)) {
+    pub(super) fn show(&self, session: Arc<Session>, records: impl FnOnce(&mut Ring)) {
         {
             let mut ring = self.ring.lock();
             if self.has_readers() {
@@ -56,7 +56,7 @@ impl Entry {
                 ring.clear(session.record().last_event_id);
             }
             // Under the ring's lock, so that a reader never sees the one without the other.
-            *self.committed.write() = Arc::new(session);
+            *self.committed.write() = session;
         }
         self.wake();
     }

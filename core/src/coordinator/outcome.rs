@@ -40,7 +40,7 @@ impl Engine {
         &mut self,
         shared: &Shared,
         batch: &Batch,
-        earlier_wakes: &[Option<Millis>],
+        earlier_wakes: &[Millis],
         now: Millis,
     ) -> Outcome {
         self.next_commit_id += 1;
@@ -81,13 +81,7 @@ impl Engine {
         outcome
     }
 
-    fn succeeded(
-        &mut self,
-        shared: &Shared,
-        batch: &Batch,
-        earlier_wakes: &[Option<Millis>],
-        now: Millis,
-    ) {
+    fn succeeded(&mut self, shared: &Shared, batch: &Batch, earlier_wakes: &[Millis], now: Millis) {
         self.retry_at = None;
         // Given back before the next deadline is handled (R18b).
         self.owed_ms += self.failing_ms();
@@ -213,11 +207,11 @@ impl Engine {
             // Readers find what they missed in the store.
             Some(entry) => {
                 let last_id = session.record().last_event_id;
-                entry.show(session, |ring| ring.clear(last_id));
+                entry.show(Arc::new(session), |ring| ring.clear(last_id));
                 self.release_entry(shared, session_id);
             }
             None if session.is_live() => {
-                shared.entries.write().insert(session_id.clone(), Entry::new(session));
+                shared.entries.write().insert(session_id.clone(), Entry::new(Arc::new(session)));
             }
             None => {}
         }

@@ -7,19 +7,18 @@ use crate::session::Effect;
 
 /// Lets effects out. Of several acknowledgements of one commit a link gets the last.
 pub(super) fn release(shared: &Shared, effects: Vec<Effect>) {
-    // Those in a row are one by now, and a session has few links.
-    let mut last_acks: Vec<(u64, usize)> = Vec::new();
-    for (at, effect) in effects.iter().enumerate() {
-        if let Effect::Acknowledge(link, _) = effect {
-            last_acks.retain(|(earlier, _)| earlier != link);
-            last_acks.push((*link, at));
-        }
-    }
-    for (at, effect) in effects.into_iter().enumerate() {
+    // Those in a row are one by now, and a step has few others.
+    let is_last = |effects: &[Effect], link: u64| {
+        !effects
+            .iter()
+            .any(|later| matches!(later, Effect::Acknowledge(other, _) if *other == link))
+    };
+    let mut effects = effects.into_iter();
+    while let Some(effect) = effects.next() {
         match effect {
             Effect::Send(link, text) => put(shared, link, Output::Send(text)),
             Effect::Acknowledge(link, seq) => {
-                if last_acks.contains(&(link, at)) {
+                if is_last(effects.as_slice(), link) {
                     put(shared, link, Output::Send(outgoing::ack(seq).into()));
                 }
             }

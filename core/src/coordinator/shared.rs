@@ -6,11 +6,13 @@
 //! no thread hop and waits for no company. What does not wait for an answer is led by the driver
 //! thread, or on the spot where a commit costs no I/O.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+
+use foldhash::HashMap;
 
 use crate::lock::{Condvar, Mutex, MutexGuard, RwLock};
 
@@ -162,7 +164,7 @@ pub(super) struct Shared {
     driver: Condvar,
     engine: Mutex<Engine>,
     /// Sessions in memory: those with something live, or with readers.
-    pub(super) entries: RwLock<HashMap<Arc<str>, Arc<Entry>, foldhash::fast::RandomState>>,
+    pub(super) entries: RwLock<HashMap<Arc<str>, Arc<Entry>>>,
     links: Mutex<HashMap<LinkId, Arc<LinkState>>>,
     next_link: Mutex<LinkId>,
     readers: Mutex<Vec<Box<dyn Reader>>>,
@@ -171,6 +173,8 @@ pub(super) struct Shared {
     is_driven: bool,
     closed: AtomicBool,
     failure: Mutex<Option<Error>>,
+    /// It was closed, or has failed: every call looks here.
+    is_over: AtomicBool,
     pub(super) notified: Notified,
     pub(super) tickets: Tickets,
     pub(super) counters: Counters,
@@ -206,6 +210,7 @@ impl Shared {
             is_driven,
             closed: AtomicBool::new(false),
             failure: Mutex::new(None),
+            is_over: AtomicBool::new(false),
             notified: Notified::default(),
             tickets: Tickets::new(secret),
             counters: Counters::default(),
@@ -218,10 +223,10 @@ impl Shared {
 
     /// [`Error::Closed`] after close; [`Error::Panic`] after a bug of ours.
     pub(super) fn check_open(&self) -> Result<(), Error> {
-        if let Some(failure) = &*self.failure.lock() {
-            return Err(failure.clone());
+        if !self.is_over.load(Ordering::Acquire) {
+            return Ok(());
         }
-        if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
+        Err(self.failure.lock().clone().unwrap_or(Error::Closed))
     }
 
     pub(super) fn is_congested(&self) -> bool {
@@ -342,6 +347,7 @@ impl Shared {
             .unwrap_or_else(|| "no message".to_owned());
         let error = Error::Panic { detail };
         *self.failure.lock() = Some(error.clone());
+        self.is_over.store(true, Ordering::Release);
         tracing::error!("{error}");
         engine.shut();
         self.let_go(Some((close::STORAGE_FAILED, "internal error")));
@@ -545,6 +551,7 @@ impl Shared {
         if self.closed.swap(true, Ordering::AcqRel) {
             return false;
         }
+        self.is_over.store(true, Ordering::Release);
         let mut engine = self.engine.lock();
         if orderly {
             self.drain(&mut engine);

@@ -1,7 +1,9 @@
-//! The working copy of one session during one step, and what the step wants written.
+//! The working copy of one session during one step, and what the step wants written. It is the
+//! committed one until the first change.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::ids;
 use super::shared::Request;
@@ -13,7 +15,7 @@ use crate::store::{Batch, NotificationChange, SessionChanges};
 
 pub(super) struct Working {
     pub(super) session_id: Arc<str>,
-    pub(super) session: Option<Session>,
+    pub(super) session: Option<Arc<Session>>,
     /// The version that the step began with; 0: the session was not stored.
     base_version: u64,
     /// The wake-up that the stored row holds.
@@ -37,7 +39,12 @@ pub(super) struct Working {
 }
 
 impl Working {
-    pub(super) fn new(session_id: Arc<str>, session: Option<Session>) -> Working {
+    /// For so many requests.
+    pub(super) fn new(
+        session_id: Arc<str>,
+        session: Option<Arc<Session>>,
+        requests: usize,
+    ) -> Working {
         Working {
             session_id,
             base_version: session.as_ref().map_or(0, |session| session.record().version),
@@ -47,32 +54,31 @@ impl Working {
             is_dirty: false,
             is_active_dirty: false,
             deleted: false,
-            fetched: HashMap::new(),
+            fetched: HashMap::default(),
             executions: Vec::new(),
             events: Vec::new(),
             notifications: Vec::new(),
             effects: Vec::new(),
             broadcasts: Vec::new(),
-            answers: Vec::new(),
+            answers: Vec::with_capacity(requests),
             part: None,
         }
     }
 
     pub(super) fn session(&self) -> Option<&Session> {
-        self.session.as_ref()
+        self.session.as_deref()
     }
 
     /// A session that begins with this step.
     pub(super) fn create(&mut self, session: Session) {
-        self.session = Some(session);
+        self.session = Some(Arc::new(session));
         self.is_new = true;
     }
 
     /// Whether the execution's row must be supplied before a command on it is applied.
     pub(super) fn needs(&self, execution_id: &Arc<str>) -> bool {
         let is_active = self
-            .session
-            .as_ref()
+            .session()
             .and_then(Session::active)
             .is_some_and(|active| active.id == *execution_id);
         // A new session, or one after a deletion, has nothing stored.
@@ -91,7 +97,7 @@ impl Working {
         now: Millis,
         transition: &mut Transition,
     ) -> Result<Option<Reply>, Error> {
-        let Some(session) = &mut self.session else { return Ok(None) };
+        let Some(session) = self.session.as_mut().map(Arc::make_mut) else { return Ok(None) };
         let subject =
             command.subject().and_then(|subject| self.fetched.get(subject).cloned().flatten());
         if let Err(error) = session.apply_into(command, subject, now, transition) {
@@ -184,7 +190,7 @@ impl Working {
             delete: deletes,
         };
         if self.is_dirty
-            && let Some(session) = &mut self.session
+            && let Some(session) = self.session.as_mut().map(Arc::make_mut)
         {
             changes.record = Some(session.row_to_write(self.base_version));
             if self.is_active_dirty {

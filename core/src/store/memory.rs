@@ -11,8 +11,10 @@
 mod queue;
 mod session;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use crate::lock::RwLock;
 

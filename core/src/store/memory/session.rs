@@ -1,7 +1,9 @@
 //! One session in memory: its row, its executions and its log.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use crate::protocol::Filter;
 use crate::session::records::{EventRecord, ExecutionRecord, SessionRecord, Status};
@@ -31,7 +33,7 @@ impl MemorySession {
             key,
             record,
             executions: Vec::new(),
-            places: HashMap::new(),
+            places: HashMap::default(),
             active: None,
             events: VecDeque::new(),
         }
