@@ -181,8 +181,16 @@ wheels: $(STAMPS)/venv ## Build what is published: WHEELS="TARGET=PROMISE …", 
 # --- checks -------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint test-rust test-scenarios test-python test-capi test-node ## Everything but the long proofs.
+test: lint test-rust test-python-meanwhile test-scenarios test-capi test-node ## Everything but the long proofs.
 	@$(MAKE) --no-print-directory scenario-counts
+
+# Testing Python leaves most of the machine idle, and building the C library takes minutes where it
+# was not built before: the one is done beside the other. What the building says comes at its end.
+.PHONY: test-python-meanwhile
+test-python-meanwhile: $(STAMPS)/tools $(STAMPS)/capi-packages
+	@log=target/capi.log; nice $(MAKE) --no-print-directory $(STAMPS)/drivers >$$log 2>&1 & building=$$!; \
+	$(MAKE) --no-print-directory test-python || { kill $$building 2>/dev/null || true; exit 1; }; \
+	wait $$building && built=0 || built=$$?; cat $$log; exit $$built
 
 .PHONY: lint
 lint: lint-rust lint-python lint-c ## Format, clippy, features, ruff, mypy, stubtest, C and C++ by two compilers.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import textwrap
@@ -13,6 +14,9 @@ from typing import TypeVar
 
 import pytest
 import stayline
+
+# Under `nohup` it is ignored, by every program that is started here too; some are tested with it.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Upper bounds, far above what anything here takes; no test depends on speed.
 PATIENCE = 20.0
