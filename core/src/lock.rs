@@ -13,6 +13,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 pub use std::sync::{RwLockReadGuard, RwLockWriteGuard};
@@ -102,29 +103,47 @@ impl WaitTimeoutResult {
 
 /// Where threads wait for a change of what a [`Mutex`] guards. They may wake without one, so they
 /// look again each time.
+///
+/// A wake-up for nobody costs no system call, which the standard one always makes: those who wait
+/// are counted under the mutex. So whoever wakes them has changed what they look at under it, or
+/// has held it since.
 #[derive(Debug, Default)]
-pub struct Condvar(std::sync::Condvar);
+pub struct Condvar {
+    changed: std::sync::Condvar,
+    waiting: AtomicUsize,
+}
 
 impl Condvar {
     /// Nobody waits.
     pub const fn new() -> Condvar {
-        Condvar(std::sync::Condvar::new())
+        Condvar { changed: std::sync::Condvar::new(), waiting: AtomicUsize::new(0) }
     }
 
     /// Wakes one of those who wait.
     pub fn notify_one(&self) {
-        self.0.notify_one();
+        if self.has_waiters() {
+            self.changed.notify_one();
+        }
     }
 
     /// Wakes all who wait.
     pub fn notify_all(&self) {
-        self.0.notify_all();
+        if self.has_waiters() {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Who waits was counted before giving the mutex back, which the caller has held since.
+    fn has_waiters(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Gives the lock back, waits, and takes it again.
     pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
         let held = guard.0.take().expect(HELD);
-        guard.0 = Some(self.0.wait(held).unwrap_or_else(PoisonError::into_inner));
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        guard.0 = Some(self.changed.wait(held).unwrap_or_else(PoisonError::into_inner));
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// The same, at most for so long.
@@ -134,8 +153,10 @@ impl Condvar {
         timeout: Duration,
     ) -> WaitTimeoutResult {
         let held = guard.0.take().expect(HELD);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         let (held, result) =
-            self.0.wait_timeout(held, timeout).unwrap_or_else(PoisonError::into_inner);
+            self.changed.wait_timeout(held, timeout).unwrap_or_else(PoisonError::into_inner);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
         guard.0 = Some(held);
         WaitTimeoutResult(result.timed_out())
     }
@@ -173,6 +194,35 @@ mod tests {
         *shared.0.lock() = true;
         shared.1.notify_all();
         waiter.join().unwrap();
+    }
+
+    #[test]
+    fn no_wake_up_is_lost_between_many_who_take_turns() {
+        const THREADS: usize = 4;
+        const TURNS: usize = 20_000;
+        let shared = Arc::new((Mutex::new(0), Condvar::new()));
+        let threads: Vec<_> = (0..THREADS)
+            .map(|own| {
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || {
+                    let (turn, changed) = &*shared;
+                    for _ in 0..TURNS {
+                        let mut now = turn.lock();
+                        while *now % THREADS != own {
+                            // Without a limit of time: a lost one would hang here.
+                            changed.wait(&mut now);
+                        }
+                        *now += 1;
+                        drop(now);
+                        changed.notify_all();
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!((*shared.0.lock(), shared.1.has_waiters()), (THREADS * TURNS, false));
     }
 
     #[test]

@@ -135,18 +135,7 @@ impl Engine {
 
     /// One step: everything in `requests` is applied and committed together.
     pub(super) fn step(&mut self, shared: &Shared, requests: Vec<Request>) {
-        let mut by_session = BySession::default();
-        let mut notifications = Vec::new();
-        for request in requests {
-            match &request.work {
-                Work::Notification(_) => notifications.push(request),
-                Work::Session { session_id, .. } => {
-                    let at = by_session.place(session_id);
-                    by_session.groups[at].1.push(request);
-                }
-            }
-        }
-        let by_session = by_session.groups;
+        let (by_session, notifications) = sorted(requests);
         if !by_session.is_empty() {
             self.retell_closes(shared);
             self.commit_sessions(shared, by_session, 0);
@@ -220,12 +209,13 @@ impl Engine {
     ) -> Result<Working, Error> {
         if let Some(entry) = shared.entry(session_id) {
             self.store()?;
-            return Ok(Working::new(session_id.clone(), Some(entry.committed()), requests));
+            let session = entry.committed();
+            return Ok(Working::new(session_id.clone(), Some(entry), Some(session), requests));
         }
         let settings = shared.settings.clone();
         let stored = self.store()?.load(session_id)?;
         let session = stored.map(|stored| Arc::new(Session::load(stored, settings)));
-        Ok(Working::new(session_id.clone(), session, requests))
+        Ok(Working::new(session_id.clone(), None, session, requests))
     }
 
     fn apply(&mut self, shared: &Shared, working: &mut Working, request: Request, now: Millis) {
@@ -388,10 +378,18 @@ impl Engine {
 
     /// The commit is kept: now it may be seen.
     fn install(&mut self, shared: &Shared, working: Working, now: Millis) {
-        let Working { session_id, session, deleted, events, effects, broadcasts, answers, .. } =
-            working;
+        let Working {
+            session_id,
+            entry,
+            session,
+            deleted,
+            events,
+            effects,
+            broadcasts,
+            answers,
+            ..
+        } = working;
         let stored = events.len();
-        let entry = shared.entry(&session_id);
         if deleted && let Some(entry) = &entry {
             let record = Record::control(&session_id, "deleted", &serde_json::json!({}), now);
             entry.delete(record);
@@ -431,7 +429,7 @@ impl Engine {
             }
         }
         shared.counters.step(stored, &effects);
-        release(shared, effects);
+        release(shared, effects, answers.first().and_then(|(request, _)| request.sender()));
         Request::finish_all(shared, answers);
     }
 
@@ -545,10 +543,40 @@ impl Engine {
     }
 }
 
+/// The requests of one session in a step.
+type OfSession = (Arc<str>, Vec<Request>);
+
+/// The requests of one step by session, and those that are about notifications.
+fn sorted(requests: Vec<Request>) -> (Vec<OfSession>, Vec<Request>) {
+    if let Some(only) = only_session(&requests) {
+        return (vec![(only, requests)], Vec::new());
+    }
+    let mut by_session = BySession::default();
+    let mut notifications = Vec::new();
+    for request in requests {
+        match &request.work {
+            Work::Notification(_) => notifications.push(request),
+            Work::Session { session_id, .. } => {
+                let at = by_session.place(session_id);
+                by_session.groups[at].1.push(request);
+            }
+        }
+    }
+    (by_session.groups, notifications)
+}
+
+/// The session that all of them are about. A caller is often alone.
+fn only_session(requests: &[Request]) -> Option<Arc<str>> {
+    let (first, others) = requests.split_first()?;
+    let first = first.session_id()?;
+    let is_same = |other: &Request| other.session_id().is_some_and(|id| id == first);
+    others.iter().all(is_same).then(|| first.clone())
+}
+
 /// The requests of one step, by session, in the order in which the sessions come first.
 #[derive(Default)]
 struct BySession {
-    groups: Vec<(Arc<str>, Vec<Request>)>,
+    groups: Vec<OfSession>,
     /// Places in `groups`, once there are more than [`FEW_SESSIONS`].
     places: HashMap<Arc<str>, usize>,
 }

@@ -159,25 +159,35 @@ impl Link {
     /// Hands one text frame over. Waits only while the link is congested.
     pub fn receive(&self, text: &str) -> Result<(), Error> {
         self.wait_for_room()?;
-        self.hand_over(std::iter::once(text))
+        let bytes = text.len() + FRAME_OVERHEAD;
+        self.submit_all([self.request(parse_frame(text, self.limits()), bytes)], bytes)
     }
 
     /// Hands several over, as one batch. Waits only while the link is congested.
     pub fn receive_many<T: AsRef<str>>(&self, texts: &[T]) -> Result<(), Error> {
         self.wait_for_room()?;
-        self.hand_over(texts.iter().map(AsRef::as_ref))
+        self.submit(texts)
     }
 
     /// Hands over without ever waiting, for drivers that cannot: they look at
     /// [`Link::is_congested`] before they read on, and the waker is called when it clears.
     pub fn submit<T: AsRef<str>>(&self, texts: &[T]) -> Result<(), Error> {
-        self.hand_over(texts.iter().map(AsRef::as_ref))
+        let (limits, mut bytes) = (self.limits(), 0);
+        let requests: Vec<Request> = texts
+            .iter()
+            .map(|text| {
+                let text = text.as_ref();
+                bytes += text.len() + FRAME_OVERHEAD;
+                self.request(parse_frame(text, limits), text.len() + FRAME_OVERHEAD)
+            })
+            .collect();
+        if requests.is_empty() { Ok(()) } else { self.submit_all(requests, bytes) }
     }
 
     /// A binary frame came, of this size (R28).
     pub fn receive_binary(&self, bytes: usize) -> Result<(), Error> {
         let bad = BadFrame { code: RejectCode::Binary, seq: None, bytes: bytes as u64 };
-        self.shared.submit(vec![self.request(Err(bad), 0)])
+        self.submit_all([self.request(Err(bad), 0)], 0)
     }
 
     /// Whether the sender should wait before it hands more over.
@@ -197,15 +207,13 @@ impl Link {
         if !self.shared.forget_link(self.state.id) {
             return Ok(());
         }
-        self.shared.submit(vec![Request::new(
-            self.session_id.clone(),
-            Command::LinkClosed {
-                link: self.state.id,
-                execution_id: self.execution_id.clone(),
-                code,
-                reason: reason.into(),
-            },
-        )])
+        let command = Command::LinkClosed {
+            link: self.state.id,
+            execution_id: self.execution_id.clone(),
+            code,
+            reason: reason.into(),
+        };
+        self.shared.submit([Request::new(self.session_id.clone(), command)], 0)
     }
 
     /// The next output if there is one.
@@ -279,21 +287,22 @@ impl Link {
         Ok(())
     }
 
-    fn hand_over<'a>(&self, texts: impl Iterator<Item = &'a str>) -> Result<(), Error> {
+    fn limits(&self) -> FrameLimits {
         let settings = self.shared.settings();
-        let limits = FrameLimits {
+        FrameLimits {
             max_frame_bytes: u64::from(settings.max_frame_bytes),
             max_nesting: settings.max_nesting,
-        };
-        let requests: Vec<Request> = texts
-            .map(|text| self.request(parse_frame(text, limits), text.len() + FRAME_OVERHEAD))
-            .collect();
-        if requests.is_empty() {
-            return Ok(());
         }
-        let bytes: usize = requests.iter().map(Request::bytes).sum();
+    }
+
+    /// `bytes`: what all of them cost in the books.
+    fn submit_all(
+        &self,
+        requests: impl IntoIterator<Item = Request>,
+        bytes: usize,
+    ) -> Result<(), Error> {
         self.state.under_way.fetch_add(bytes, Ordering::AcqRel);
-        self.shared.submit(requests)
+        self.shared.submit(requests, bytes)
     }
 
     fn request(&self, frame: Result<crate::protocol::Frame, BadFrame>, bytes: usize) -> Request {

@@ -59,11 +59,19 @@ impl Request {
         Request { work: Work::Session { session_id, command, link: None }, slot: None }
     }
 
-    /// What it costs in the books.
-    pub(super) fn bytes(&self) -> usize {
+    /// The session that it is about.
+    pub(super) fn session_id(&self) -> Option<&Arc<str>> {
         match &self.work {
-            Work::Session { link: Some((_, bytes)), .. } => *bytes,
-            _ => 0,
+            Work::Session { session_id, .. } => Some(session_id),
+            Work::Notification(_) => None,
+        }
+    }
+
+    /// The link whose frame it is.
+    pub(super) fn sender(&self) -> Option<&LinkState> {
+        match &self.work {
+            Work::Session { link: Some((link, _)), .. } => Some(link),
+            _ => None,
         }
     }
 
@@ -243,7 +251,7 @@ impl Shared {
         self.check_open()?;
         let slot = Arc::new(Slot::default());
         let request = Request { work, slot: Some(slot.clone()) };
-        if self.push(std::iter::once(request)) {
+        if self.push([request]) {
             self.lead();
         }
         let answer = slot.wait();
@@ -263,17 +271,20 @@ impl Shared {
         }
     }
 
-    /// Has things done without waiting for answers.
-    pub(super) fn submit(&self, requests: Vec<Request>) -> Result<(), Error> {
-        let bytes: usize = requests.iter().map(Request::bytes).sum();
+    /// Has things done without waiting for answers. `bytes`: what they cost in the books.
+    pub(super) fn submit(
+        &self,
+        requests: impl IntoIterator<Item = Request>,
+        bytes: usize,
+    ) -> Result<(), Error> {
         self.under_way.fetch_add(bytes, Ordering::AcqRel);
         if let Err(error) = self.check_open() {
-            for request in &requests {
+            for request in requests {
                 request.finish(self, Err(error.clone()));
             }
             return Err(error);
         }
-        let leads = self.push(requests.into_iter());
+        let leads = self.push(requests);
         if leads && (self.is_immediate || !self.is_driven || !self.let_driver_lead()) {
             self.lead();
         }
@@ -281,7 +292,7 @@ impl Shared {
     }
 
     /// Queues requests; whether the caller has become the leader.
-    fn push(&self, requests: impl Iterator<Item = Request>) -> bool {
+    fn push(&self, requests: impl IntoIterator<Item = Request>) -> bool {
         let mut queue = self.queue.lock();
         queue.requests.extend(requests);
         !std::mem::replace(&mut queue.is_led, true)
@@ -304,11 +315,23 @@ impl Shared {
         let mut rounds = 0;
         loop {
             let mut engine = self.engine.lock();
+            // What is taken is dealt with before the engine is let go, or it would be overtaken.
             let Some(requests) = self.take(rounds > 0 && self.is_driven) else { return };
             self.guarded(&mut engine, requests);
+            if self.ends_lead() {
+                return;
+            }
             drop(engine);
             rounds += 1;
         }
+    }
+
+    /// Gives the lead up if there is nothing left.
+    fn ends_lead(&self) -> bool {
+        let mut queue = self.queue.lock();
+        let is_over = queue.requests.is_empty();
+        queue.is_led &= !is_over;
+        is_over
     }
 
     /// The next requests; `None` when the lead has ended, or has gone to the driver.

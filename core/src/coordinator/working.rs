@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
+use super::entry::Entry;
 use super::ids;
 use super::shared::Request;
 use crate::Error;
@@ -15,6 +16,8 @@ use crate::store::{Batch, NotificationChange, SessionChanges};
 
 pub(super) struct Working {
     pub(super) session_id: Arc<str>,
+    /// Where it is in memory.
+    pub(super) entry: Option<Arc<Entry>>,
     pub(super) session: Option<Arc<Session>>,
     /// The version that the step began with; 0: the session was not stored.
     base_version: u64,
@@ -42,11 +45,13 @@ impl Working {
     /// For so many requests.
     pub(super) fn new(
         session_id: Arc<str>,
+        entry: Option<Arc<Entry>>,
         session: Option<Arc<Session>>,
         requests: usize,
     ) -> Working {
         Working {
             session_id,
+            entry,
             base_version: session.as_ref().map_or(0, |session| session.record().version),
             base_wake_at: session.as_ref().and_then(|session| session.record().wake_at),
             session,

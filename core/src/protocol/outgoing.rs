@@ -40,7 +40,12 @@ pub fn kill(signal: Signal) -> String {
 
 /// `{"type":"ack",…}`: everything up to `seq` is committed.
 pub fn ack(seq: u64) -> String {
-    format!("{{\"type\":\"ack\",\"seq\":{seq}}}")
+    // One a commit: made without looking for its size.
+    let mut frame = String::with_capacity(48);
+    frame.push_str("{\"type\":\"ack\",\"seq\":");
+    push_number(&mut frame, seq);
+    frame.push('}');
+    frame
 }
 
 /// The first frame of an acknowledged link.
@@ -95,7 +100,7 @@ pub fn stream_record(
     let texts = execution.map_or(0, str::len) + session.len() + event_type.len() + data.len();
     let mut frame = String::with_capacity(STREAM_RECORD_FRAME + texts);
     frame.push_str("{\"eventId\":");
-    frame.push_str(&id.to_string());
+    push_number(&mut frame, id);
     frame.push_str(",\"executionId\":");
     match execution {
         Some(id) => push_text(&mut frame, id),
@@ -116,6 +121,14 @@ pub fn stream_record(
 /// What a stream's record has beside its texts, in bytes.
 const STREAM_RECORD_FRAME: usize = 160;
 
+/// Appends a number, without the detour through a formatter.
+fn push_number(frame: &mut String, number: u64) {
+    if number >= 10 {
+        push_number(frame, number / 10);
+    }
+    frame.push(char::from(b'0' + (number % 10) as u8));
+}
+
 /// Appends a text as JSON. Most need no escape.
 fn push_text(frame: &mut String, text: &str) {
     if text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
@@ -132,6 +145,13 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+
+    #[test]
+    fn numbers_are_whole_at_every_size() {
+        for number in [0, 9, 10, 99, 100, 1_234_567_890, u64::MAX] {
+            assert_eq!(ack(number), format!("{{\"type\":\"ack\",\"seq\":{number}}}"));
+        }
+    }
 
     #[test]
     fn a_stream_record_is_json_whatever_its_texts_hold() {

@@ -99,36 +99,27 @@ impl Faults {
         self.plan.lock().commits
     }
 
-    fn run_hook(&self, batch: &Batch) {
+    /// The outcome asked for, if this batch is to fail, and which sessions of it are refused.
+    fn verdict(&self, batch: &Batch) -> (Option<Outcome>, Vec<SessionFault>) {
+        let mut plan = self.plan.lock();
         // Taken out for the call: the hook may use this handle.
-        let hook = self.plan.lock().before_commit.take();
-        if let Some(mut hook) = hook {
+        if let Some(mut hook) = plan.before_commit.take() {
+            drop(plan);
             hook(batch);
-            let mut plan = self.plan.lock();
+            plan = self.plan.lock();
             plan.before_commit.get_or_insert(hook);
         }
-    }
-
-    /// The outcome asked for, if this batch is to fail.
-    fn next_outcome(&self, batch: &Batch) -> Option<Outcome> {
-        if batch.sessions.is_empty() && batch.notifications.is_empty() {
-            return None;
-        }
-        let mut plan = self.plan.lock();
-        plan.commits += 1;
-        if plan.all_fail { Some(Outcome::Lost) } else { plan.next_commit.take() }
-    }
-
-    /// Which sessions of the batch are refused.
-    fn poisoned(&self, batch: &Batch) -> Vec<SessionFault> {
-        let plan = self.plan.lock();
         let refused = batch.sessions.iter().filter(|changes| plan.is_poisoned(changes));
-        refused
-            .map(|changes| SessionFault {
-                session_id: changes.session_id.clone(),
-                kind: FaultKind::Poison("refused on request".into()),
-            })
-            .collect()
+        let refused = refused.map(|changes| SessionFault {
+            session_id: changes.session_id.clone(),
+            kind: FaultKind::Poison("refused on request".into()),
+        });
+        let refused = refused.collect();
+        if batch.sessions.is_empty() && batch.notifications.is_empty() {
+            return (None, refused);
+        }
+        plan.commits += 1;
+        (if plan.all_fail { Some(Outcome::Lost) } else { plan.next_commit.take() }, refused)
     }
 }
 
@@ -144,8 +135,12 @@ impl FaultyStore {
         FaultyStore { inner, faults }
     }
 
-    fn commit_healthy(&mut self, batch: &Batch) -> Result<Vec<SessionFault>, CommitError> {
-        let mut faults = self.faults.poisoned(batch);
+    /// Commits all but the sessions that are refused.
+    fn commit_rest(
+        &mut self,
+        batch: &Batch,
+        mut faults: Vec<SessionFault>,
+    ) -> Result<Vec<SessionFault>, CommitError> {
         if faults.is_empty() {
             return self.inner.commit(batch);
         }
@@ -179,13 +174,13 @@ impl Store for FaultyStore {
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<Vec<SessionFault>, CommitError> {
-        self.faults.run_hook(batch);
-        match self.faults.next_outcome(batch) {
-            None => self.commit_healthy(batch),
+        let (outcome, refused) = self.faults.verdict(batch);
+        match outcome {
+            None => self.commit_rest(batch, refused),
             Some(Outcome::Lost) => Err(CommitError::Lost("failed on request".into())),
             Some(Outcome::UnknownLost) => Err(CommitError::Unknown("failed on request".into())),
             Some(Outcome::UnknownKept) => {
-                self.commit_healthy(batch)?;
+                self.commit_rest(batch, refused)?;
                 Err(CommitError::Unknown("kept, but failed on request".into()))
             }
         }
