@@ -247,7 +247,7 @@ static void abort_and_linger(void *user_data, int32_t kill_signal) {
     wait_until_counted(&host->held, 1);
     sleep_ms(HEAD_START_MS);
     EXPECT(CLOSED, stayline_wrapper_send(host->wrapper, text("x"), no_text, NULL, NULL));
-    EXPECT(CLOSED, stayline_wrapper_flush(host->wrapper, -1, NULL));
+    EXPECT(CLOSED, stayline_wrapper_wait_connected(host->wrapper, -1, NULL));
     CHECK(view_is(stayline_wrapper_execution_id(host->wrapper), "e"));
     count(&host->calls);
 }
