@@ -15,8 +15,11 @@ from typing import TypeVar
 import pytest
 import stayline
 
-# Under `nohup` it is ignored, by every program that is started here too; some are tested with it.
+# Ignored under `nohup` and in the background of a script, by every program that is started here
+# too; some are tested with them.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Upper bounds, far above what anything here takes; no test depends on speed.
 PATIENCE = 20.0
