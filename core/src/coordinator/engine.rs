@@ -19,7 +19,8 @@ use super::link::Output;
 use super::outcome::{Outcome, Unresolved};
 use super::record::Record;
 use super::release::release;
-use super::shared::{Answer, Request, Shared, Work, unknown_session};
+use super::request::{Answer, Request, Work, by_session};
+use super::shared::{Shared, unknown_session};
 use super::working::Working;
 use crate::protocol::{BadFrame, RejectCode, close, outgoing};
 use crate::session::{Command, Effect, Session, Transition};
@@ -135,10 +136,10 @@ impl Engine {
 
     /// One step: everything in `requests` is applied and committed together.
     pub(super) fn step(&mut self, shared: &Shared, requests: Vec<Request>) {
-        let (by_session, notifications) = sorted(requests);
-        if !by_session.is_empty() {
+        let (sessions, notifications) = by_session(requests);
+        if !sessions.is_empty() {
             self.retell_closes(shared);
-            self.commit_sessions(shared, by_session, 0);
+            self.commit_sessions(shared, sessions, 0);
             // A failure may have closed links; that they are gone is told at once.
             self.retell_closes(shared);
         }
@@ -540,75 +541,5 @@ impl Engine {
             Some(_) => Ok(()),
             None => Err(Error::not_found(format!("execution {execution_id:?}"))),
         }
-    }
-}
-
-/// The requests of one session in a step.
-type OfSession = (Arc<str>, Vec<Request>);
-
-/// The requests of one step by session, and those that are about notifications.
-fn sorted(requests: Vec<Request>) -> (Vec<OfSession>, Vec<Request>) {
-    if let Some(only) = only_session(&requests) {
-        return (vec![(only, requests)], Vec::new());
-    }
-    let mut by_session = BySession::default();
-    let mut notifications = Vec::new();
-    for request in requests {
-        match &request.work {
-            Work::Notification(_) => notifications.push(request),
-            Work::Session { session_id, .. } => {
-                let at = by_session.place(session_id);
-                by_session.groups[at].1.push(request);
-            }
-        }
-    }
-    (by_session.groups, notifications)
-}
-
-/// The session that all of them are about. A caller is often alone.
-fn only_session(requests: &[Request]) -> Option<Arc<str>> {
-    let (first, others) = requests.split_first()?;
-    let first = first.session_id()?;
-    let is_same = |other: &Request| other.session_id().is_some_and(|id| id == first);
-    others.iter().all(is_same).then(|| first.clone())
-}
-
-/// The requests of one step, by session, in the order in which the sessions come first.
-#[derive(Default)]
-struct BySession {
-    groups: Vec<OfSession>,
-    /// Places in `groups`, once there are more than [`FEW_SESSIONS`].
-    places: HashMap<Arc<str>, usize>,
-}
-
-/// So many are found more quickly by looking at all of them.
-const FEW_SESSIONS: usize = 8;
-
-impl BySession {
-    /// Where the session's requests are.
-    fn place(&mut self, session_id: &Arc<str>) -> usize {
-        // Frames of one link come in runs.
-        if let Some((newest, _)) = self.groups.last()
-            && newest == session_id
-        {
-            return self.groups.len() - 1;
-        }
-        let known = match self.groups.len() {
-            ..=FEW_SESSIONS => self.groups.iter().position(|(id, _)| id == session_id),
-            _ => self.places.get(session_id).copied(),
-        };
-        known.unwrap_or_else(|| self.add(session_id))
-    }
-
-    fn add(&mut self, session_id: &Arc<str>) -> usize {
-        let at = self.groups.len();
-        self.groups.push((session_id.clone(), Vec::new()));
-        if at == FEW_SESSIONS {
-            let ids = self.groups.iter().map(|(id, _)| id.clone());
-            self.places = ids.zip(0..).collect();
-        } else if at > FEW_SESSIONS {
-            self.places.insert(session_id.clone(), at);
-        }
-        at
     }
 }

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::lock::{Condvar, Mutex};
 
-use super::shared::{Request, Shared, Work};
+use super::request::{Request, Work};
+use super::shared::Shared;
 use crate::Error;
 use crate::protocol::{BadFrame, FrameLimits, RejectCode, close, parse_frame};
 use crate::session::{Command, LinkId};

@@ -21,11 +21,10 @@ use super::engine::Engine;
 use super::entry::Entry;
 use super::link::LinkState;
 use super::metrics::Counters;
-use super::notifications::NotificationCommand;
 use super::notified::Notified;
+use super::request::{Answer, Request, Slot, Work};
 use super::ticket::Tickets;
 use crate::protocol::close;
-use crate::session::records::NotificationRecord;
 use crate::session::{Command, LinkId, Reply};
 use crate::settings::Millis;
 use crate::store::{Reader, StoredSession};
@@ -35,121 +34,6 @@ use crate::{Error, Settings};
 const BATCH_REQUESTS: usize = 8_192;
 /// More than this handed over and not committed, and every link is congested.
 const CONGESTED_BYTES: usize = 64 * 1024 * 1024;
-
-/// One thing to be done, and who waits for it.
-pub(super) struct Request {
-    pub(super) work: Work,
-    pub(super) slot: Option<Arc<Slot>>,
-}
-
-/// What is to be done.
-#[derive(Clone)]
-pub(super) enum Work {
-    Session {
-        session_id: Arc<str>,
-        command: Command,
-        /// A frame's link, and what the frame costs in the books.
-        link: Option<(Arc<LinkState>, usize)>,
-    },
-    Notification(NotificationCommand),
-}
-
-impl Request {
-    pub(super) fn new(session_id: Arc<str>, command: Command) -> Request {
-        Request { work: Work::Session { session_id, command, link: None }, slot: None }
-    }
-
-    /// The session that it is about.
-    pub(super) fn session_id(&self) -> Option<&Arc<str>> {
-        match &self.work {
-            Work::Session { session_id, .. } => Some(session_id),
-            Work::Notification(_) => None,
-        }
-    }
-
-    /// The link whose frame it is.
-    pub(super) fn sender(&self) -> Option<&LinkState> {
-        match &self.work {
-            Work::Session { link: Some((link, _)), .. } => Some(link),
-            _ => None,
-        }
-    }
-
-    /// Whether it is behind a failed frame on its link: then it is ignored (R45d).
-    pub(super) fn is_cut_off(&self) -> bool {
-        matches!(&self.work, Work::Session { link: Some((link, _)), .. } if link.is_broken())
-    }
-
-    /// Answers whoever waits, and takes the request off the books.
-    pub(super) fn finish(&self, shared: &Shared, result: Result<Answer, Error>) {
-        if let Work::Session { link: Some((link, bytes)), .. } = &self.work {
-            shared.under_way.fetch_sub(*bytes, Ordering::AcqRel);
-            link.settle(*bytes);
-        }
-        if let Some(slot) = &self.slot {
-            slot.fill(result);
-        }
-    }
-}
-
-impl Request {
-    /// Everything in one kept step: [`Request::finish`], with the books kept once a run of frames
-    /// of one link, since those who send look at them too.
-    pub(super) fn finish_all(
-        shared: &Shared,
-        answers: Vec<(Request, Result<Option<Reply>, Error>)>,
-    ) {
-        let settle = |run: Option<(Arc<LinkState>, usize)>| {
-            if let Some((link, bytes)) = run {
-                shared.under_way.fetch_sub(bytes, Ordering::AcqRel);
-                link.settle(bytes);
-            }
-        };
-        let mut run: Option<(Arc<LinkState>, usize)> = None;
-        for (request, result) in answers {
-            if let Some(slot) = &request.slot {
-                slot.fill(result.map(|reply| Answer::Session(reply.unwrap_or(Reply::Done))));
-            }
-            let Work::Session { link: Some((link, bytes)), .. } = request.work else { continue };
-            match &mut run {
-                Some((current, sum)) if Arc::ptr_eq(current, &link) => *sum += bytes,
-                _ => settle(run.replace((link, bytes))),
-            }
-        }
-        settle(run);
-    }
-}
-
-/// What a request is answered with.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Answer {
-    Session(Reply),
-    Notification(Option<NotificationRecord>),
-}
-
-/// Where one caller waits for its answer.
-#[derive(Default)]
-pub(super) struct Slot {
-    answer: Mutex<Option<Result<Answer, Error>>>,
-    changed: Condvar,
-}
-
-impl Slot {
-    fn fill(&self, answer: Result<Answer, Error>) {
-        *self.answer.lock() = Some(answer);
-        self.changed.notify_all();
-    }
-
-    fn wait(&self) -> Result<Answer, Error> {
-        let mut answer = self.answer.lock();
-        loop {
-            match answer.take() {
-                Some(answer) => return answer,
-                None => self.changed.wait(&mut answer),
-            }
-        }
-    }
-}
 
 #[derive(Default)]
 struct Queue {
@@ -510,6 +394,11 @@ impl Shared {
         ((links.len() - acknowledged) as u64, acknowledged as u64)
     }
 
+    /// What was handed over on links has been dealt with.
+    pub(super) fn settle(&self, bytes: usize) {
+        self.under_way.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
     /// Handed over on links and not committed yet.
     pub(super) fn bytes_under_way(&self) -> usize {
         self.under_way.load(Ordering::Acquire)
@@ -612,6 +501,8 @@ impl Shared {
         }
         self.readers.lock().clear();
         self.notified.notify();
+        // Who is about to wait there has not seen the end yet.
+        drop(self.queue.lock());
         self.driver.notify_all();
     }
 }

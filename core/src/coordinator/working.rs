@@ -7,7 +7,7 @@ use foldhash::HashMap;
 
 use super::entry::Entry;
 use super::ids;
-use super::shared::Request;
+use super::request::Request;
 use crate::Error;
 use crate::session::records::{EventRecord, ExecutionRecord, NotificationRecord};
 use crate::session::{Changes, Command, Effect, NewNotification, Reply, Session, Transition};

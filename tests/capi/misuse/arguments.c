@@ -237,7 +237,9 @@ static void largest_numbers_in(const char *location) {
 
 static void largest_numbers(void) {
     largest_numbers_in("memory:");
-    char folder[] = "/tmp/stayline-misuse-XXXXXX", location[64], file[64];
+    const char *temporary = getenv("TMPDIR");
+    char folder[512], location[600], file[600];
+    snprintf(folder, sizeof folder, "%s/stayline-misuse-XXXXXX", temporary ? temporary : "/tmp");
     CHECK(mkdtemp(folder) != NULL);
     snprintf(location, sizeof location, "sqlite:%s/store", folder);
     largest_numbers_in(location);

@@ -111,9 +111,7 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.close();
-        self.shared.settle(state);
+        self.shared.close();
     }
 }
 
@@ -291,10 +289,7 @@ impl Wrapper {
     /// The same, and what was written before gets out while others go on, as after the last
     /// clone's end.
     pub fn close_without_waiting(&self) -> u64 {
-        let mut state = self.shared().lock();
-        let given_up = state.close();
-        self.shared().settle(state);
-        given_up
+        self.shared().close()
     }
 
     /// Idle, connecting, connected, reconnecting or closed.

@@ -94,6 +94,14 @@ impl Shared {
         result
     }
 
+    /// The host's `close`; how many events are given up (R42).
+    pub(super) fn close(&self) -> u64 {
+        let mut state = self.lock();
+        let given_up = state.close();
+        self.settle(state);
+        given_up
+    }
+
     /// To be called with the lock after anything that changed the machine.
     pub(super) fn settle(&self, mut state: MutexGuard<'_, State>) {
         let told = state.sort_actions();
@@ -167,7 +175,7 @@ impl State {
     }
 
     /// The host's `close`: what is unacknowledged is given up, and its count returned (R42).
-    pub(super) fn close(&mut self) -> u64 {
+    fn close(&mut self) -> u64 {
         if self.closed {
             return 0;
         }
