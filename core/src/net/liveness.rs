@@ -2,6 +2,10 @@
 //!
 //! Pure: the moment is an argument. One timer a link is enough, set anew only when it fires; a
 //! frame that arrives merely notes its moment.
+//!
+//! The awkward case: the side that listens stands still itself, in a slow commit or on a frozen
+//! machine. For that long nobody was asked anything, so it is taken off the silence: a look that
+//! comes late counts as if it came when it was due.
 
 use std::time::{Duration, Instant};
 
@@ -23,6 +27,8 @@ pub(crate) enum Silence {
 pub(crate) struct Liveness {
     heard: Instant,
     pinged: Option<Instant>,
+    /// When the next look is due.
+    due: Instant,
     ping_after: Duration,
     /// `None`: silence alone never ends it.
     dead_after: Option<Duration>,
@@ -38,6 +44,7 @@ impl Liveness {
         Liveness {
             heard: now,
             pinged: None,
+            due: now,
             // Never zero, or the timer would spin.
             ping_after: duration(ping_interval_ms.max(1)),
             dead_after: link_timeout_ms.map(|timeout| duration(timeout.max(1))),
@@ -52,6 +59,21 @@ impl Liveness {
 
     /// To be asked when the timer fires.
     pub(crate) fn check(&mut self, now: Instant) -> Silence {
+        self.take_off(now.saturating_duration_since(self.due), now);
+        let silence = self.judge(now);
+        if let Silence::Fine(next) | Silence::Ping(next) = silence {
+            self.due = next;
+        }
+        silence
+    }
+
+    /// What was heard within that time is no older than now.
+    fn take_off(&mut self, late: Duration, now: Instant) {
+        self.heard = now.min(self.heard + late);
+        self.pinged = self.pinged.map(|pinged| now.min(pinged + late));
+    }
+
+    fn judge(&mut self, now: Instant) -> Silence {
         let dead_at = self.dead_after.map(|after| self.heard + after);
         if dead_at.is_some_and(|at| now >= at) {
             return Silence::Dead;
@@ -93,7 +115,37 @@ mod tests {
     fn without_a_timeout_silence_only_pings() {
         let start = Instant::now();
         let mut liveness = Liveness::new(10, None, start);
-        let later = start + Duration::from_secs(3600);
-        assert_eq!(liveness.check(later), Silence::Ping(later + Duration::from_millis(10)));
+        let mut next = start + Duration::from_millis(10);
+        assert_eq!(liveness.check(start), Silence::Fine(next));
+        for _ in 0..1_000 {
+            let after = next + Duration::from_millis(10);
+            assert_eq!(liveness.check(next), Silence::Ping(after));
+            next = after;
+        }
+    }
+
+    #[test]
+    fn time_in_which_nobody_looked_is_no_silence() {
+        let start = Instant::now();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        let mut liveness = Liveness::new(10, Some(25), start);
+        assert_eq!(liveness.check(at(0)), Silence::Fine(at(10)));
+        // Due at 10: ten of the silence count, and the peer gets its time to answer.
+        assert_eq!(liveness.check(at(1_010)), Silence::Ping(at(1_020)));
+        assert_eq!(liveness.check(at(1_020)), Silence::Ping(at(1_025)));
+        assert_eq!(liveness.check(at(1_025)), Silence::Dead);
+    }
+
+    #[test]
+    fn what_was_heard_after_standing_still_is_as_old_as_it_is() {
+        let start = Instant::now();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        let mut liveness = Liveness::new(10, Some(25), start);
+        assert_eq!(liveness.check(at(0)), Silence::Fine(at(10)));
+        liveness.heard(at(1_000));
+        assert_eq!(liveness.check(at(1_001)), Silence::Fine(at(1_011)));
+        assert_eq!(liveness.check(at(1_011)), Silence::Ping(at(1_021)));
+        assert_eq!(liveness.check(at(1_021)), Silence::Ping(at(1_026)));
+        assert_eq!(liveness.check(at(1_026)), Silence::Dead);
     }
 }

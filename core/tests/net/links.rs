@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -105,6 +106,28 @@ fn a_slow_coordinator_is_not_the_wrappers_fault() {
     drop(release);
     let view = host.wait_until("e", Status::Completed);
     assert_eq!(view.record.reconnects, 0);
+}
+
+/// While a commit stands still nobody pings the peer, so its silence says nothing.
+#[test]
+fn a_commit_longer_than_the_link_timeout_gives_nobody_up() {
+    let host = host_with(quick_to_give_up(), ServerOptions::default());
+    host.start("e");
+    let mut link = host.basic("e");
+    let slow = AtomicBool::new(true);
+    host.faults.before_commit(move |_| {
+        if slow.swap(false, Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(3_000));
+        }
+    });
+    link.send(&json!({"streamEventType": "output"}));
+    wait_for(|| (host.types() == ["output"]).then_some(()));
+    // Asked first, not given up.
+    let asked = link.socket.read().unwrap();
+    assert!(asked.is_ping(), "{asked:?}");
+    link.send(&json!({"streamEventType": "complete", "data": {"exitCode": 0}}));
+    assert_eq!(link.rest().1, 4000);
+    assert_eq!(host.wait_until("e", Status::Completed).record.reconnects, 0);
 }
 
 /// What a sender gets rid of while nothing is committed is bounded by the kernel's buffers and
