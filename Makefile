@@ -74,11 +74,14 @@ $(STAMPS)/venv: python/requirements-dev.txt
 # Always the whole workspace: the features of shared dependencies depend on what is built, and
 # building the same things everywhere is what lets nothing compile twice.
 #
-# Installed in place: Python code is used from python/, only the extension is compiled.
+# Installed in place: Python code is used from python/, only the extension is compiled. Interpreters
+# without a GIL load no abi3.
 $(EXTENSION): $(STAMPS)/venv $(RUST_SOURCES)
 	@echo "building the Python module (some minutes the first time)"
 	@$(CARGO) build --quiet --workspace --exclude stayline-benches --exclude stayline-synced-only
-	@install -m 755 target/debug/libstayline_python.$(LIBRARY_SUFFIX) python/stayline/_internal.abi3.so
+	@suffix=$$($(BIN)/python -c 'import sysconfig as about; print( \
+		about.get_config_var("EXT_SUFFIX") if about.get_config_var("Py_GIL_DISABLED") else ".abi3.so")'); \
+		install -m 755 target/debug/libstayline_python.$(LIBRARY_SUFFIX) python/stayline/_internal$$suffix
 	@echo '$(CURDIR)/python' > "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/stayline.pth"
 	@printf '#!%s\nimport sys\n\nfrom stayline.cli import main\n\nsys.exit(main())\n' $(BIN)/python > $(BIN)/stayline
 	@chmod +x $(BIN)/stayline
@@ -166,7 +169,10 @@ capi: $(CARGO_CAPI_READY) ## Install the C library: PREFIX=/usr/local LIBDIR=lib
 		--prefix $(abspath $(PREFIX)) --libdir $(LIBDIR) --datadir $(LIBDIR) \
 		$(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
 
-# Each as TARGET=PROMISE. rustup brings the standard libraries, zig the C compiler and linker.
+# Each as TARGET=PROMISE, and for each one abi3 wheel and one for the interpreter without a GIL, which
+# has no stable ABI before 3.15; maturin knows its layout, it need not be there. rustup brings the
+# standard libraries, zig the C compiler and linker.
+FREE_THREADED ?= python3.14t
 WHEELS ?= x86_64-unknown-linux-gnu=manylinux2014 aarch64-unknown-linux-gnu=manylinux2014 \
 	x86_64-unknown-linux-musl=musllinux_1_2 aarch64-unknown-linux-musl=musllinux_1_2
 .PHONY: wheels
@@ -175,8 +181,10 @@ wheels: $(STAMPS)/venv ## Build what is published: WHEELS="TARGET=PROMISE …", 
 	$(BIN)/maturin sdist --manifest-path python/Cargo.toml --out target/wheels
 	for wheel in $(WHEELS); do \
 		rustup target add $${wheel%%=*}; \
-		PATH=$(BIN):$$PATH $(BIN)/maturin build --release --zig --target $${wheel%%=*} \
-			--compatibility $${wheel#*=} --manifest-path python/Cargo.toml --out target/wheels; done
+		for interpreter in '' $(FREE_THREADED:%=--interpreter=%); do \
+			PATH=$(BIN):$$PATH $(BIN)/maturin build --release --zig --target $${wheel%%=*} $$interpreter \
+				--compatibility $${wheel#*=} --manifest-path python/Cargo.toml --out target/wheels; \
+		done; done
 
 # --- checks -------------------------------------------------------------------------------------------
 

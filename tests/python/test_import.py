@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import sysconfig
 
 import pytest
 import stayline
@@ -35,6 +36,20 @@ def test_all_names_are_there_and_sorted() -> None:
         if isinstance(value, type):
             assert value.__module__ == "stayline", name
             assert value.__doc__, name
+
+
+@pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this interpreter has a GIL"
+)
+def test_importing_leaves_the_gil_off() -> None:
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-W", "error", "-c"),
+            "import sys, stayline.aio, stayline.testing; sys.exit(sys._is_gil_enabled())",
+        ],
+        timeout=60,
+    )
+    assert ended.returncode == 0
 
 
 def test_importing_is_silent_in_development_mode() -> None:
