@@ -153,6 +153,7 @@ def test_a_server_for_other_machines_needs_a_key(tmp_path: Path) -> None:
         (("events",), "SESSION"),
         (("events", "s", "--after", "-1"), "-1"),
         (("runs", "--status", "odd"), "odd"),
+        (("serve", "127.0.0.1:0"), "serve does not take 127.0.0.1:0; see: stayline serve --help"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_exit_code_2(

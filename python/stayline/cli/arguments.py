@@ -21,7 +21,9 @@ _BELOW = "the file (default: those below .stayline/)"
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the command line; a wrong one ends the process with exit code 2."""
-    options = tree().parse_args(list(arguments))
+    options, unknown = tree().parse_known_args(list(arguments))
+    if unknown:
+        _refuse(options.command, f"{options.command} does not take {' '.join(unknown)}")
     if options.command == "run":
         _check_run(options)
     elif getattr(options, "to", None) is not None and options.store is not None:
