@@ -1058,6 +1058,11 @@ typedef struct {
      * The same for frames other than heartbeats (R14).
      */
     int64_t last_event_at_ms;
+    /**
+     * When its wrapper was last heard of: to the moment where this coordinator runs it, else as
+     * far as it is stored, which is refreshed now and then (R14).
+     */
+    int64_t last_seen_at_ms;
 } stayline_execution_info;
 
 /**

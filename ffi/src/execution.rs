@@ -204,6 +204,9 @@ pub struct stayline_execution_info {
     pub last_heartbeat_at_ms: i64,
     /// The same for frames other than heartbeats (R14).
     pub last_event_at_ms: i64,
+    /// When its wrapper was last heard of: to the moment where this coordinator runs it, else as
+    /// far as it is stored, which is refreshed now and then (R14).
+    pub last_seen_at_ms: i64,
 }
 versioned!(stayline_execution_info {
     id: stayline_view::NONE,
@@ -222,6 +225,7 @@ versioned!(stayline_execution_info {
     completed_at_ms: STAYLINE_NONE,
     last_heartbeat_at_ms: STAYLINE_NONE,
     last_event_at_ms: STAYLINE_NONE,
+    last_seen_at_ms: STAYLINE_NONE,
 });
 
 /// Reads what it says.
@@ -255,6 +259,7 @@ pub extern "C" fn stayline_execution_get(
             completed_at_ms: time(record.completed_at),
             last_heartbeat_at_ms: time(record.last_heartbeat_at),
             last_event_at_ms: time(record.last_event_at),
+            last_seen_at_ms: time(snapshot.view.last_seen_at),
             ..structs::Versioned::DEFAULT
         };
         Ok(structs::write(out_info, &info)?)

@@ -186,6 +186,7 @@ layout! {
             completed_at_ms,
             last_heartbeat_at_ms,
             last_event_at_ms,
+            last_seen_at_ms,
         }
         hub::stayline_kill_callback {
             call,

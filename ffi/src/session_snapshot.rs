@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stayline::Error;
-use stayline::coordinator::{ExecutionView, SessionView};
+use stayline::coordinator::SessionView;
 use stayline::session::records::SessionRecord;
 use stayline::store::SessionSummary;
 
@@ -61,10 +61,7 @@ impl stayline_session_snapshot {
             grace: active.is_some_and(|active| active.grace.is_some()),
             link_attached,
             latest: summary.latest.map(|record| {
-                let health = held.core.health(&record.id).ok().flatten();
-                let session_id = Arc::clone(&summary.record.id);
-                let view = ExecutionView { session_id, record, health };
-                stayline_execution::of(guard, &held, view, None)
+                stayline_execution::of(guard, &held, held.core.view_of(record), None)
             }),
             record: summary.record,
         };

@@ -65,6 +65,11 @@ public:
     std::optional<Moment> last_event_at() const {
         return detail::maybe_moment(info().last_event_at_ms);
     }
+    /// When its wrapper was last heard of: to the moment where this coordinator runs it, else as
+    /// far as it is stored, which is refreshed now and then (R14).
+    std::optional<Moment> last_seen_at() const {
+        return detail::maybe_moment(info().last_seen_at_ms);
+    }
 
     /// The same execution as it is now. Throws `NotFound` when its session was deleted, `Closed`,
     /// `StoreError`.

@@ -7,7 +7,6 @@ use pyo3::prelude::*;
 use stayline::Error;
 use stayline::coordinator::{ExecutionView, StartOptions, Watch};
 use stayline::lock::Mutex;
-use stayline::session::records::ExecutionRecord;
 use stayline::wake::Wake;
 
 use crate::error::{Result, guarded};
@@ -57,16 +56,6 @@ impl Execution {
             known: Arc::new(Mutex::new(Some(Arc::new(view)))),
             watching: Arc::default(),
         }
-    }
-
-    /// One from a list of sessions.
-    pub fn listed(handle: &HandleRef, record: ExecutionRecord) -> Execution {
-        let id = Arc::clone(&record.id);
-        let session_id = handle.peek().map_or_else(|| "".into(), |it| Arc::clone(it.core.id()));
-        // The health of an active one is asked for anew whenever it is looked at.
-        let view = ExecutionView { session_id, record, health: None };
-        let known = Arc::new(Mutex::new(Some(Arc::new(view))));
-        Execution { id, token: None, handle: Arc::clone(handle), known, watching: Arc::default() }
     }
 
     /// Its id.
@@ -211,6 +200,13 @@ impl Execution {
     #[getter]
     fn last_event_at<'py>(&self, py: Python<'py>) -> Result<Option<Bound<'py, PyAny>>> {
         Ok(optional_datetime(py, self.view(py)?.record.last_event_at)?)
+    }
+
+    /// When its wrapper was last heard of: to the moment where this coordinator runs it, else as far
+    /// as it is stored, which is refreshed now and then (R14). None before the first link.
+    #[getter]
+    fn last_seen_at<'py>(&self, py: Python<'py>) -> Result<Option<Bound<'py, PyAny>>> {
+        Ok(optional_datetime(py, self.view(py)?.last_seen_at)?)
     }
 
     /// Waits until it is terminal and returns it.

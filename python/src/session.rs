@@ -469,9 +469,11 @@ impl SessionInfo {
     /// From one row of the list of sessions.
     pub fn of(home: &HomeRef, summary: SessionSummary) -> Result<SessionInfo> {
         let core = home.get()?.coordinator.session(&summary.record.id)?;
+        let latest = summary.latest.map(|record| core.view_of(record));
         let session = Session::new(Arc::clone(home), core);
-        let active = summary.latest.clone().filter(|latest| latest.status.is_active());
-        let latest = summary.latest.map(|record| Execution::listed(&session.handle, record));
+        let active =
+            latest.as_ref().map(|latest| latest.record.clone()).filter(|r| r.status.is_active());
+        let latest = latest.map(|view| Execution::of(Arc::clone(&session.handle), view));
         Ok(SessionInfo { record: summary.record, active, latest, link_attached: None })
     }
 }

@@ -989,6 +989,12 @@ class Execution:
     @property
     def last_event_at(self) -> datetime | None:
         """The stored time of the last frame other than a heartbeat (R14)."""
+    @property
+    def last_seen_at(self) -> datetime | None:
+        """When its wrapper was last heard of: to the moment where this coordinator runs it, else
+        as far as it is stored, which is refreshed now and then (R14). None before the first
+        link.
+        """
     def wait(self, timeout: _Seconds | None = None) -> Self:
         """Waits until it is terminal and returns it.
 

@@ -702,6 +702,16 @@ void clock() {
     const stayline::Execution failed = coordinator.session("s").execution("e");
     CHECK(failed.status() == ExecutionStatus::failed && failed.completed_at() == due);
     thrown<stayline::InvalidArgument>([&] { clock.advance(-1ms); });
+    const stayline::Session seen = coordinator.session("seen");
+    seen.start({"e", {}, {}});
+    CHECK(!seen.execution("e").last_seen_at());
+    stayline::AttachOptions trusted;
+    trusted.trusted = true;
+    const stayline::Link link = seen.attach("e", trusted);
+    clock.advance(10s);
+    seen.heartbeat("e");
+    CHECK(seen.execution("e").last_seen_at() == clock.now());
+    CHECK(seen.execution("e").last_heartbeat_at() == clock.now() - 10s);
     clock.suspend(1s);
     clock.set(clock.now() + 1s);
     coordinator.handle_due();

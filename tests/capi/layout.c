@@ -223,7 +223,7 @@ SAME(SIZE(stayline_event_info, control), 1);
 SAME(offsetof(stayline_event_info, data), 80);
 SAME(SIZE(stayline_event_info, data), 16);
 
-SAME(sizeof(stayline_execution_info), 168);
+SAME(sizeof(stayline_execution_info), 176);
 SAME(offsetof(stayline_execution_info, struct_size), 0);
 SAME(SIZE(stayline_execution_info, struct_size), 8);
 SAME(offsetof(stayline_execution_info, id), 8);
@@ -258,6 +258,8 @@ SAME(offsetof(stayline_execution_info, last_heartbeat_at_ms), 152);
 SAME(SIZE(stayline_execution_info, last_heartbeat_at_ms), 8);
 SAME(offsetof(stayline_execution_info, last_event_at_ms), 160);
 SAME(SIZE(stayline_execution_info, last_event_at_ms), 8);
+SAME(offsetof(stayline_execution_info, last_seen_at_ms), 168);
+SAME(SIZE(stayline_execution_info, last_seen_at_ms), 8);
 
 SAME(sizeof(stayline_kill_callback), 24);
 SAME(offsetof(stayline_kill_callback, call), 0);

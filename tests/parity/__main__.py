@@ -27,7 +27,7 @@ EXEMPT: dict[str, tuple[str, ...]] = {
         r"Coordinator::(metrics|check_open)|Error::(invalid|not_found|row)",
         # What bindings, servers and stores of a Rust host's own need of the core.
         r"Subscription::(is_behind|read_ahead|retire)|Coordinator::(settle|is_immediate|set_url)",
-        r"net::Wrapper::close_without_waiting",
+        r"net::Wrapper::close_without_waiting|Session::view_of",
         r"Coordinator::with_store|Faults::(?!fail_next_commit).*|Settings::reconnect_delay_ms",
     ),
     "C": (

@@ -165,6 +165,29 @@ def test_health_follows_the_last_sign_of_life(clock: stayline.ManualClock) -> No
         assert link.close_state is None
 
 
+def test_when_it_was_last_seen_is_newer_than_what_is_stored(
+    clock: stayline.ManualClock, tmp_path: Path
+) -> None:
+    store = f"sqlite:{tmp_path / 'runs.db'}"
+    with stayline.Coordinator(store, clock=clock) as coordinator:
+        session = coordinator.session("s")
+        execution = session.start()
+        assert execution.last_seen_at is None
+        link = session.attach(execution.id, trusted=True)
+        attached = execution.last_seen_at
+        clock.advance(10)
+        session.heartbeat(execution.id)
+        assert execution.last_heartbeat_at == attached is not None
+        assert execution.last_seen_at == attached + timedelta(seconds=10)
+        (listed,) = coordinator.sessions()
+        assert listed.latest is not None
+        assert listed.latest.last_seen_at == execution.last_seen_at
+        # Beside the owner there is only what is stored.
+        with stayline.Coordinator(store, read_only=True) as reader:
+            assert reader.session("s").execution(execution.id).last_seen_at == attached
+        assert link.close_state is None
+
+
 def test_leases_are_exclusive(clock: stayline.ManualClock) -> None:
     with stayline.Coordinator("memory:", clock=clock) as coordinator:
         session = coordinator.session("s")

@@ -98,6 +98,9 @@ pub struct ExecutionView {
     pub record: ExecutionRecord,
     /// `None` unless it is running (R6).
     pub health: Option<Health>,
+    /// When its wrapper was last heard of: to the moment where this coordinator runs it, else as
+    /// far as it is stored, which is refreshed now and then (R14). `None` before the first link.
+    pub last_seen_at: Option<Millis>,
 }
 
 /// A session as it is committed.
@@ -321,11 +324,7 @@ impl Session {
         if let Some(entry) = self.shared.entry(&self.id) {
             let session = entry.committed();
             if let Some(active) = session.active().filter(|active| *active.id == *id) {
-                return Ok(ExecutionView {
-                    session_id: self.id.clone(),
-                    record: active.clone(),
-                    health: session.health(self.shared.time.now()),
-                });
+                return Ok(self.live_view(&session, active.clone()));
             }
         }
         let record = self.shared.read(|reader| {
@@ -337,7 +336,7 @@ impl Session {
                 None => Err(super::shared::unknown_session(&self.id)),
             }
         })?;
-        Ok(self.stored_view(record))
+        Ok(self.view_of(record))
     }
 
     /// Executions, the newest first, at most `limit`; optionally of one status.
@@ -348,7 +347,7 @@ impl Session {
     ) -> Result<Vec<ExecutionView>, Error> {
         self.shared.committed(&self.id)?;
         let records = self.shared.read(|reader| reader.executions(&self.id, status, limit))?;
-        Ok(records.into_iter().map(|record| self.stored_view(record)).collect())
+        Ok(records.into_iter().map(|record| self.view_of(record)).collect())
     }
 
     /// The health of an execution; `None` unless it is running (R6).
@@ -424,19 +423,31 @@ impl Session {
         Ok(self.shared.committed(&self.id)?.active.as_ref().map(look))
     }
 
-    fn stored_view(&self, record: ExecutionRecord) -> ExecutionView {
-        let now = self.shared.time.now();
+    /// What a row of this session says, with what is known of it beside the store.
+    pub fn view_of(&self, record: ExecutionRecord) -> ExecutionView {
         let live = self.shared.entry(&self.id).map(|entry| entry.committed());
-        let live = live.filter(|s| s.active().is_some_and(|active| active.id == record.id));
-        let health = match live {
-            Some(session) => session.health(now),
+        match live.filter(|s| s.active().is_some_and(|active| active.id == record.id)) {
+            Some(session) => self.live_view(&session, record),
             // Beside the owner only the stored sign of life is known, which is debounced (R14).
-            None => record
-                .last_heartbeat_at
-                .filter(|_| record.status == Status::Running)
-                .map(|at| Health::of_age(now - at, &self.shared.settings)),
-        };
-        ExecutionView { session_id: self.id.clone(), record, health }
+            None => ExecutionView {
+                session_id: self.id.clone(),
+                health: record
+                    .last_heartbeat_at
+                    .filter(|_| record.status == Status::Running)
+                    .map(|at| Health::of_age(self.shared.time.now() - at, &self.shared.settings)),
+                last_seen_at: record.last_seen_at(),
+                record,
+            },
+        }
+    }
+
+    fn live_view(&self, live: &crate::session::Session, record: ExecutionRecord) -> ExecutionView {
+        ExecutionView {
+            session_id: self.id.clone(),
+            health: live.health(self.shared.time.now()),
+            last_seen_at: live.last_seen_at().max(record.last_seen_at()),
+            record,
+        }
     }
 
     fn lease(&self, command: Command) -> Result<Lease, Error> {

@@ -305,6 +305,13 @@ impl Session {
         Some(Health::of_age(now - active.alive_at, &self.settings))
     }
 
+    /// When the wrapper of the active execution was last heard of, while it runs: the newest known,
+    /// not only what is stored (R14). Time that was lost is given back (R18b), so silence is counted
+    /// from here.
+    pub fn last_seen_at(&self) -> Option<Millis> {
+        self.active.as_ref().filter(|a| a.record.status == Status::Running).map(|a| a.alive_at)
+    }
+
     fn frame_limits(&self) -> FrameLimits {
         FrameLimits {
             max_frame_bytes: u64::from(self.settings.max_frame_bytes),

@@ -189,6 +189,13 @@ pub struct ExecutionRecord {
     pub lease: Option<Lease>,
 }
 
+impl ExecutionRecord {
+    /// The newest sign of life of its wrapper that is stored (R14).
+    pub fn last_seen_at(&self) -> Option<Millis> {
+        self.started_at.max(self.last_heartbeat_at).max(self.last_event_at)
+    }
+}
+
 /// How many replaced producers an execution remembers (R45a).
 pub const FORMER_PRODUCERS: usize = 16;
 

@@ -149,3 +149,25 @@ fn a_second_interrupt_moves_no_deadline_later() {
     host.clock.advance(10_000);
     assert_eq!(host.status("e"), "failed");
 }
+
+/// R14: the row is refreshed now and then, a look at it says what is known.
+#[test]
+fn when_a_wrapper_was_last_seen_is_known_to_the_moment() {
+    let host = host();
+    start(&host.session, "e").unwrap();
+    assert_eq!(host.session.execution("e").unwrap().last_seen_at, None, "nobody came yet");
+    let link = attach(&host.session, "e", Some("p")).unwrap();
+    let attached_at = host.clock.now();
+    host.clock.advance(10_000);
+    link.receive(&numbered(1, "a")).unwrap();
+    let heard_at = host.clock.now();
+    host.clock.advance(5_000);
+    let listed = host.session.executions(None, 1).unwrap().remove(0);
+    for view in [host.session.execution("e").unwrap(), listed] {
+        assert_eq!(view.record.last_heartbeat_at, Some(attached_at));
+        assert_eq!(view.last_seen_at, Some(heard_at));
+    }
+    // What ends a run from outside is no sign of life.
+    host.session.fail("e", FailOptions::default()).unwrap();
+    assert!(host.session.execution("e").unwrap().last_seen_at <= Some(heard_at));
+}

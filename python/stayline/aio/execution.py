@@ -106,6 +106,12 @@ class Execution(View[stayline.Execution]):
         """The same for frames other than heartbeats (R14)."""
         return self._sync.last_event_at
 
+    @property
+    def last_seen_at(self) -> datetime | None:
+        """When its wrapper was last heard of: to the moment where this coordinator runs it, else as
+        far as it is stored, which is refreshed now and then (R14). None before the first link."""
+        return self._sync.last_seen_at
+
     async def wait(self, timeout: Seconds | None = None) -> Execution:
         """Waits until it is terminal and returns it.
 

@@ -57,8 +57,7 @@ class Run:
     ) -> Run:
         """From a store. ``newest_ms`` is when the newest of its events was, where that is known:
         the row's own signs of life are refreshed every so often only (R14)."""
-        signs = (one.started_at, one.last_heartbeat_at, one.last_event_at)
-        seen = _newest(newest_ms, *(_milliseconds(at) for at in signs))
+        seen = _newest(newest_ms, _milliseconds(one.last_seen_at))
         return cls(
             session=one.session_id,
             execution=one.id,
@@ -90,7 +89,7 @@ class Run:
             created_ms=one["createdAt"],
             started_ms=one["startedAt"],
             completed_ms=one["completedAt"],
-            seen_ms=_newest(one["startedAt"], one["lastHeartbeatAt"], one["lastEventAt"]),
+            seen_ms=one["lastSeenAt"],
             reconnects=one["reconnects"],
             interrupt_requested=one["interruptRequested"],
             linked=linked if one["status"] == "running" else None,

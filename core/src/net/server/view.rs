@@ -52,6 +52,7 @@ pub(super) fn execution(view: &ExecutionView) -> Value {
         "completedAt": completed_at,
         "error": error.as_deref(),
         "interruptRequested": view.record.interrupt.is_some(),
+        "lastSeenAt": view.last_seen_at,
         "lastHeartbeatAt": view.record.last_heartbeat_at,
         "lastEventAt": view.record.last_event_at,
         "reconnects": view.record.reconnects,
