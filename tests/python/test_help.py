@@ -27,7 +27,8 @@ def public_names() -> Iterator[tuple[str, object]]:
                 continue
             seen.add(id(value))
             yield f"{module.__name__}.{name}", value
-            for member in vars(value):
+            # In an order that is the same in every process, for tests on several of them.
+            for member in sorted(vars(value)):
                 inside = getattr(value, member)
                 if not member.startswith("_") and not isinstance(inside, (str, int, dict)):
                     yield f"{module.__name__}.{name}.{member}", inside
