@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The wheel for an interpreter without a GIL is built, which needs no such interpreter; where there
-# is one, the tests of threads, ends and imports run on it, from that wheel.
+# is one, the tests of threads, and those of what threads share, run on it from that wheel.
 #
 # FREE_THREADED names the interpreter (default python3.14t).
 set -euo pipefail

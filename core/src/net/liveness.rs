@@ -97,12 +97,18 @@ pub(crate) fn duration(ms: Millis) -> Duration {
 mod tests {
     use super::*;
 
-    #[test]
-    fn pings_go_out_in_silence_and_a_long_one_is_death() {
+    /// One that pings after 10 ms of silence and is dead after 25, and its moments in ms.
+    fn begun() -> (Liveness, impl Fn(u64) -> Instant) {
         let start = Instant::now();
-        let at = |ms: u64| start + Duration::from_millis(ms);
+        let at = move |ms| start + Duration::from_millis(ms);
         let mut liveness = Liveness::new(10, Some(25), start);
         assert_eq!(liveness.check(at(0)), Silence::Fine(at(10)));
+        (liveness, at)
+    }
+
+    #[test]
+    fn pings_go_out_in_silence_and_a_long_one_is_death() {
+        let (mut liveness, at) = begun();
         assert_eq!(liveness.check(at(10)), Silence::Ping(at(20)));
         assert_eq!(liveness.check(at(15)), Silence::Fine(at(20)));
         assert_eq!(liveness.check(at(20)), Silence::Ping(at(25)));
@@ -126,10 +132,7 @@ mod tests {
 
     #[test]
     fn time_in_which_nobody_looked_is_no_silence() {
-        let start = Instant::now();
-        let at = |ms: u64| start + Duration::from_millis(ms);
-        let mut liveness = Liveness::new(10, Some(25), start);
-        assert_eq!(liveness.check(at(0)), Silence::Fine(at(10)));
+        let (mut liveness, at) = begun();
         // Due at 10: ten of the silence count, and the peer gets its time to answer.
         assert_eq!(liveness.check(at(1_010)), Silence::Ping(at(1_020)));
         assert_eq!(liveness.check(at(1_020)), Silence::Ping(at(1_025)));
@@ -138,10 +141,7 @@ mod tests {
 
     #[test]
     fn what_was_heard_after_standing_still_is_as_old_as_it_is() {
-        let start = Instant::now();
-        let at = |ms: u64| start + Duration::from_millis(ms);
-        let mut liveness = Liveness::new(10, Some(25), start);
-        assert_eq!(liveness.check(at(0)), Silence::Fine(at(10)));
+        let (mut liveness, at) = begun();
         liveness.heard(at(1_000));
         assert_eq!(liveness.check(at(1_001)), Silence::Fine(at(1_011)));
         assert_eq!(liveness.check(at(1_011)), Silence::Ping(at(1_021)));

@@ -135,11 +135,7 @@ def read(
 def _frame(one: Execution, now_ms: int) -> Run:
     created = _milliseconds(one.created_at)
     ended = None if one.completed_at is None else _milliseconds(one.completed_at)
-    newest = max(
-        _milliseconds(at)
-        for at in (one.created_at, one.started_at, one.last_event_at, one.last_heartbeat_at)
-        if at is not None
-    )
+    newest = created if one.last_seen_at is None else _milliseconds(one.last_seen_at)
     # The caller of `finish` may name a time of its own (R5), also an impossible one.
     edge = max(created, max(newest, now_ms) if ended is None else ended)
     return Run(
