@@ -20,8 +20,12 @@ PREFIX ?= /usr/local
 LIBDIR ?= lib
 DESTDIR ?=
 PROFILE ?= release
-# What is measured: `make bench BENCH="--only ingest_1"`.
+# What is measured: `make bench BENCH="--only ingest_1"`; what it is compared with, how often, and
+# which lines: `make bench-against REV=v0.1.0 ROUNDS=5 NAMES="ingest_10 replay"`.
 BENCH ?=
+REV ?=
+ROUNDS ?= 5
+NAMES ?=
 
 VENV := target/venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -34,22 +38,20 @@ SCENARIOS := tests/scenarios $(wildcard ../shared/scenarios)
 CAPI := $(CURDIR)/target/capi
 DRIVERS := $(CURDIR)/target/drivers
 LIBRARY_SUFFIX := $(if $(filter Darwin,$(shell uname -s)),dylib,so)
-RUST_SOURCES := $(shell find core/src python/src -name '*.rs' 2>/dev/null) \
-	Cargo.toml Cargo.lock core/Cargo.toml python/Cargo.toml $(shell find ffi -name '*.rs' -o -name Cargo.toml 2>/dev/null)
-CAPI_SOURCES := $(shell find core/src ffi/src -name '*.rs') $(wildcard ffi/cmake/*) \
-	Cargo.toml Cargo.lock core/Cargo.toml ffi/Cargo.toml $(shell find include -name '*.h*')
+RUST_SOURCES := $(shell find core/src python/src sqlite-locks/src -name '*.rs' -o -name '*.c' 2>/dev/null) \
+	Cargo.toml Cargo.lock core/Cargo.toml python/Cargo.toml sqlite-locks/Cargo.toml sqlite-locks/build.rs $(shell find ffi -name '*.rs' -o -name Cargo.toml 2>/dev/null)
+CAPI_SOURCES := $(shell find core/src ffi/src sqlite-locks/src -name '*.rs' -o -name '*.c') $(wildcard ffi/cmake/* ffi/*.sh ffi/*.map ffi/build.rs) \
+	Cargo.toml Cargo.lock core/Cargo.toml ffi/Cargo.toml sqlite-locks/Cargo.toml sqlite-locks/build.rs $(shell find include -name '*.h*')
 DRIVER_SOURCES = $(shell find tests/drivers -type f)
-PYTHON_CODE := $(wildcard python/stayline tests/python tests/capi tests/node/lib tests/proof \
-	examples docs)
+PYTHON_CODE := $(wildcard python/stayline python/stayline_command tests/python tests/capi \
+	tests/node/lib tests/proof benches fuzz examples docs)
 
 # The newest that Rust 1.95 can build.
 CARGO_C_VERSION := 0.10.24+cargo-0.98.0
 CARGO_C_STAMP := $(STAMPS)/cargo-c-$(firstword $(subst +, ,$(CARGO_C_VERSION)))
 ifeq ($(lastword $(shell cargo-capi --version 2>/dev/null)),$(CARGO_C_VERSION))
-CARGO_CAPI := cargo-capi
 CARGO_CAPI_READY :=
 else
-CARGO_CAPI := target/tools/bin/cargo-capi
 CARGO_CAPI_READY := $(CARGO_C_STAMP)
 endif
 
@@ -62,7 +64,7 @@ export PYTHONDONTWRITEBYTECODE ?= 1
 .PHONY: help
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
-		while IFS=$$'\t' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+		while IFS=$$'\t' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 # --- set-up ---------------------------------------------------------------------------------------
 
@@ -83,7 +85,7 @@ $(EXTENSION): $(STAMPS)/venv $(RUST_SOURCES)
 		about.get_config_var("EXT_SUFFIX") if about.get_config_var("Py_GIL_DISABLED") else ".abi3.so")'); \
 		install -m 755 target/debug/libstayline_python.$(LIBRARY_SUFFIX) python/stayline/_internal$$suffix
 	@echo '$(CURDIR)/python' > "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/stayline.pth"
-	@printf '#!%s\nimport sys\n\nfrom stayline.cli import main\n\nsys.exit(main())\n' $(BIN)/python > $(BIN)/stayline
+	@printf '#!%s\nimport sys\n\nfrom stayline_command import main\n\nsys.exit(main())\n' $(BIN)/python > $(BIN)/stayline
 	@chmod +x $(BIN)/stayline
 	@touch $@
 
@@ -106,7 +108,7 @@ $(CARGO_C_STAMP):
 	@mkdir -p $(STAMPS) && touch $@
 
 CAPI_PACKAGES := pkg-config cmake g++ clang libclang-rt-14-dev valgrind libcjson-dev \
-	nlohmann-json3-dev libboost-dev libwebsockets-dev
+	nlohmann-json3-dev libboost-dev libsqlite3-dev libwebsockets-dev abigail-tools
 $(STAMPS)/capi-packages: tests/capi/packages.sh
 	@bash $< "testing the C library" $(CAPI_PACKAGES)
 	@mkdir -p $(STAMPS) && touch $@
@@ -115,7 +117,7 @@ $(STAMPS)/capi-packages: tests/capi/packages.sh
 $(STAMPS)/capi: $(CAPI_SOURCES) $(CARGO_CAPI_READY)
 	@echo "installing the C library for the tests (some minutes the first time)"
 	@rm -rf $(CAPI)
-	@$(MAKE) --no-print-directory capi PREFIX=$(CAPI) LIBDIR=lib DESTDIR= PROFILE=quick
+	@STAYLINE_QUIET_INSTALL=1 $(MAKE) --no-print-directory capi PREFIX=$(CAPI) LIBDIR=lib DESTDIR= PROFILE=quick
 	@touch $@
 
 $(STAMPS)/drivers: $(STAMPS)/capi $(STAMPS)/capi-packages $(DRIVER_SOURCES)
@@ -144,30 +146,49 @@ build: $(EXTENSION) ## Build the Python module into target/venv (its `stayline` 
 
 .PHONY: demo
 demo: $(EXTENSION) ## Show the main job on real input, through cuts and kills.
-	@$(BIN)/python examples/demo/demo.py
+	@$(BIN)/stayline demo
 
 # With a module of the release build: what a user has.
-.PHONY: bench
-bench: $(STAMPS)/venv ## Measure, each figure with its floor in the same run (target/bench.json).
+.PHONY: bench-build
+bench-build: $(STAMPS)/venv
 	$(CARGO) build --release -p stayline-benches -p stayline-python -p stayline-ffi
 	@rm -rf target/release-python && mkdir -p target/release-python
 	@cp -R python/stayline target/release-python/
 	@install -m 755 target/release/libstayline_python.$(LIBRARY_SUFFIX) \
 		target/release-python/stayline/_internal.abi3.so
+
+.PHONY: bench
+bench: bench-build ## Measure, each figure with its floor in the same run (target/bench.json).
 	PYTHON=$(BIN)/python PYTHONPATH=$(CURDIR)/target/release-python target/release/bench $(BENCH)
+
+.PHONY: bench-against
+bench-against: bench-build ## Measure in turns with another commit: REV=… ROUNDS=5 NAMES="ingest_10 …".
+	@$(if $(REV),,echo "make: say which commit to compare with: REV=…" >&2; exit 1)
+	$(BIN)/python benches/against.py $(REV) --rounds $(ROUNDS) $(NAMES)
 
 .PHONY: wheel
 wheel: $(STAMPS)/venv ## Build a wheel into target/wheels.
 	$(BIN)/maturin build --release --compatibility linux --manifest-path python/Cargo.toml --out target/wheels
 
-# In a folder of its own: another version of cargo is in there, and the two would take each other's
-# files for out of date, and build everything anew each time.
+# Through cargo, so that rustup keeps to one toolchain whatever a dependency's sources name for
+# themselves. In a folder of its own: another version of cargo is in there, and the two would take
+# each other's files for out of date, and build everything anew each time.
 .PHONY: capi
 capi: $(CARGO_CAPI_READY) ## Install the C library: PREFIX=/usr/local LIBDIR=lib DESTDIR=… PROFILE=release|dev|quick.
-	$(CARGO_CAPI) capi install --locked --package stayline-ffi --profile $(PROFILE) \
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) capi install --locked --package stayline-ffi --profile $(PROFILE) \
 		--target-dir target/cargo-c \
 		--prefix $(abspath $(PREFIX)) --libdir $(LIBDIR) --datadir $(LIBDIR) \
 		$(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
+	@CARGO=$(CARGO) bash ffi/install.sh $(abspath $(PREFIX)) $(LIBDIR) $(PROFILE) $(if $(DESTDIR),$(abspath $(DESTDIR)))
+
+.PHONY: uncapi
+uncapi: ## Take the C library away again: PREFIX=… LIBDIR=… DESTDIR=… as it was installed.
+	@prefix=$(if $(DESTDIR),$(abspath $(DESTDIR)))$(abspath $(PREFIX)); library=$$prefix/$(LIBDIR); \
+	rm -rf $$prefix/include/stayline $$library/cmake/stayline $$prefix/share/licenses/stayline; \
+	rm -f $$prefix/include/stayline.h $$prefix/include/stayline.hpp $$library/pkgconfig/stayline.pc \
+		$$library/libstayline.a $$library/libstayline.so* $$library/libstayline*.dylib; \
+	rmdir -p --ignore-fail-on-non-empty $$library/cmake $$library/pkgconfig $$prefix/share/licenses 2>/dev/null || true; \
+	echo "nothing of stayline is in $$prefix any more"
 
 # Each as TARGET=PROMISE, and for each one abi3 wheel and one for the interpreter without a GIL, which
 # has no stable ABI before 3.15; maturin knows its layout, it need not be there. rustup brings the
@@ -207,15 +228,16 @@ lint: lint-rust lint-python lint-c ## Format, clippy, features, ruff, mypy, stub
 lint-rust: $(STAMPS)/venv
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) check -p stayline --no-default-features
-	for feature in sqlite server client tls server,tls; do \
+	for feature in sqlite server client tls server,tls client,fuzzing; do \
 		$(CARGO) check -p stayline --no-default-features --features $$feature; done
 
 .PHONY: lint-python
 lint-python: $(EXTENSION)
 	$(BIN)/ruff check --config python/pyproject.toml $(PYTHON_CODE)
 	$(BIN)/ruff format --check --config python/pyproject.toml $(PYTHON_CODE)
-	$(BIN)/mypy --config-file python/pyproject.toml --strict -p stayline
+	$(BIN)/mypy --config-file python/pyproject.toml --strict -p stayline -p stayline_command
 	$(BIN)/mypy --config-file python/pyproject.toml --strict examples
 	$(BIN)/mypy --config-file python/pyproject.toml --strict tests/capi
 	$(BIN)/python -m mypy.stubtest --mypy-config-file python/pyproject.toml stayline._internal
@@ -278,11 +300,23 @@ test-capi: $(EXTENSION) $(RUST_DRIVER) $(STAMPS)/drivers ## Test the C and C++ i
 test-node: $(EXTENSION) $(STAMPS)/node
 	cd tests/node && STAYLINE=$(BIN)/stayline STAYLINE_PYTHON=$(BIN)/python node --test --test-reporter=spec
 
+# `make proof ALL=1`: before a release, within the hour on two cores.
+ALL ?=
 .PHONY: proof
-proof: $(EXTENSION) $(RUST_DRIVER) ## What takes longer: mutations, long seeds (tests/proof).
+proof: $(EXTENSION) $(RUST_DRIVER) ## What takes longer: mutations, long seeds, fuzzers (tests/proof); ALL=1 for more of each.
+	$(if $(ALL),export STAYLINE_LONG=$${STAYLINE_LONG:-4} FUZZ_MINUTES=$${FUZZ_MINUTES:-3};) \
 	shopt -s nullglob; for proof in tests/proof/*.sh tests/proof/*.py; do \
 		echo "proof: $$proof"; \
 		case $$proof in *.sh) bash $$proof;; *) $(BIN)/python $$proof;; esac; done
+
+# What strangers may write (fuzz/README.md); a C++ compiler builds libFuzzer.
+MINUTES ?= 1
+TARGETS ?=
+SEED ?= 0
+.PHONY: fuzz
+fuzz: $(EXTENSION) ## Try what strangers may write: MINUTES=1 for each of TARGETS="frames requests …".
+	@bash tests/capi/packages.sh "building the fuzzers" g++
+	CARGO=$(CARGO) $(BIN)/python fuzz/run.py --minutes $(MINUTES) --seed $(SEED) $(TARGETS)
 
 # --- upkeep -------------------------------------------------------------------------------------------
 

@@ -8,9 +8,13 @@
 //! Every figure is the median of five runs, taken in turns with those of its floor; the table
 //! shows the smallest and largest too. Absolute numbers are those of this machine at this moment,
 //! the client's share of the processors included; the ratios are what the targets speak of.
-//! `link_receive_python` runs `$PYTHON` (or `python3`) and is skipped when the module is not
-//! built; `link_receive_c` and `c_status` compile programs with `$CC` (or `cc`), and are skipped
-//! when the C library is not built. Missing a target is told, and is no failure; a figure that cannot be measured is one.
+//! `link_receive_python` and `python_status` run `$PYTHON` (or `python3`) and are skipped when the
+//! module is not built; `link_receive_c` and `c_status` compile programs with `$CC` (or `cc`), and
+//! are skipped when the C library is not built. Missing a target is told, and is no failure; a
+//! figure that cannot be measured is one.
+//!
+//! To compare with another commit, `make bench-against REV=…` runs both programs in turns
+//! (`benches/against.py`).
 
 mod events;
 mod floors;
@@ -26,7 +30,10 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use measures::{Scale, c, history, import, ingest, latency, receive, replay};
+use measures::{
+    Scale, c, crowd, fanout, history, import, ingest, latency, memory, open, receive, replay,
+    resume, status,
+};
 use report::Figure;
 use site::failed;
 
@@ -48,17 +55,23 @@ type Measured = Result<Vec<Figure>, String>;
 type Measure = fn(Scale) -> io::Result<Measured>;
 
 /// By name, in the order of the table.
-const MEASURES: [(&str, Measure); 11] = [
+const MEASURES: [(&str, Measure); 17] = [
     ("ingest_10", |scale| ingest::ten(scale).map(Ok)),
     ("ingest_1", |scale| ingest::one(scale).map(Ok)),
+    ("ingest_1000_sessions", crowd::ingest),
+    ("fanout_100", |scale| fanout::fanout(scale).map(Ok)),
     ("ack_latency", |scale| latency::ack(scale).map(Ok)),
     ("replay", |scale| replay::replay(scale).map(Ok)),
     ("core_apply", |scale| receive::core_apply(scale).map(Ok)),
     ("link_receive_rust", |scale| receive::rust(scale).map(Ok)),
     ("link_receive_c", c::link_receive),
     ("link_receive_python", receive::python),
+    ("python_status", status::python),
     ("c_status", c::status),
+    ("resume_1000", |scale| resume::resume(scale).map(Ok)),
+    ("idle_sessions", memory::idle),
     ("history", |scale| history::history(scale).map(Ok)),
+    ("open", |scale| open::open(scale).map(Ok)),
     ("import", import::import),
 ];
 
@@ -68,7 +81,11 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = match parse(std::env::args().skip(1)) {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((memory::CHILD, rest)) = words.split_first().map(|(first, rest)| (&**first, rest)) {
+        return told(memory::run_child(rest));
+    }
+    let arguments = match parse(words.into_iter()) {
         Ok(Some(arguments)) => arguments,
         Ok(None) => {
             println!("{HELP}");
@@ -79,7 +96,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(&arguments) {
+    told(run(&arguments))
+}
+
+fn told(result: io::Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error}");

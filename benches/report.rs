@@ -19,10 +19,17 @@ pub struct Target {
     pub ratio_at_most: Option<f64>,
     /// The figure itself must be at least this.
     pub value_at_least: Option<f64>,
+    /// The figure itself must be at most this.
+    pub value_at_most: Option<f64>,
 }
 
 impl Target {
-    const NONE: Target = Target { ratio_at_least: None, ratio_at_most: None, value_at_least: None };
+    const NONE: Target = Target {
+        ratio_at_least: None,
+        ratio_at_most: None,
+        value_at_least: None,
+        value_at_most: None,
+    };
 
     /// The more the better.
     pub const fn at_least(ratio: f64) -> Target {
@@ -44,12 +51,18 @@ impl Target {
         Target::NONE.and_value_at_least(value)
     }
 
+    /// Only a bound on the figure itself.
+    pub const fn value_at_most(value: f64) -> Target {
+        Target { value_at_most: Some(value), ..Target::NONE }
+    }
+
     fn text(&self) -> String {
         let ratios = [("≥", self.ratio_at_least), ("≤", self.ratio_at_most)];
         let ratios = ratios.into_iter().filter_map(|(sign, bound)| Some((sign, bound?)));
         let mut parts: Vec<String> =
             ratios.map(|(sign, bound)| format!("{sign} {bound} ×")).collect();
         parts.extend(self.value_at_least.map(|value| format!("≥ {}", number(value))));
+        parts.extend(self.value_at_most.map(|value| format!("≤ {}", number(value))));
         parts.join(" and ")
     }
 
@@ -57,6 +70,7 @@ impl Target {
         self.ratio_at_least.is_none_or(|bound| ratio.is_some_and(|ratio| ratio >= bound))
             && self.ratio_at_most.is_none_or(|bound| ratio.is_some_and(|ratio| ratio <= bound))
             && self.value_at_least.is_none_or(|bound| value >= bound)
+            && self.value_at_most.is_none_or(|bound| value <= bound)
     }
 }
 
@@ -222,6 +236,9 @@ mod tests {
         assert!(!target.is_met(1e6, Some(0.3)));
         assert!(!target.is_met(9e5, Some(0.5)));
         assert!(!Target::at_most(1.5).is_met(1.0, None));
+        let small = Target::value_at_most(12_288.0);
+        assert!(small.is_met(12_288.0, None) && !small.is_met(12_289.0, None));
+        assert_eq!(small.text(), "≤ 12 288");
     }
 
     #[test]

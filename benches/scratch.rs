@@ -40,6 +40,19 @@ impl Drop for Scratch {
     }
 }
 
+/// Sees to it that this process may have so many descriptors. The error is for people.
+pub fn allow_descriptors(wanted: u64) -> Result<(), String> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return Ok(());
+    }
+    let raised = Rlimit { current: Some(wanted), ..limit };
+    setrlimit(Resource::Nofile, raised).map_err(|error| {
+        format!("it needs {wanted} descriptors, and the limit cannot be raised: {error}")
+    })
+}
+
 /// `target/` of the workspace, wherever the program is called from.
 pub fn target_folder() -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -46,20 +47,7 @@ impl Site {
     pub fn wrapper(&self, session_id: &str) -> io::Result<Socket> {
         let session = self.coordinator.session(session_id).map_err(failed)?;
         let started = session.start(StartOptions::default()).map_err(failed)?;
-        let path = format!(
-            "/sessions/{session_id}/ingest?executionId={}&producer=bench&attempt=1",
-            started.execution_id
-        );
-        let bearer = format!("Bearer {}", started.token);
-        let headers = [("Stayline-Protocol", "2"), ("Authorization", bearer.as_str())];
-        let mut socket = Socket::open(self.server.address(), &path, &headers)?;
-        let mut welcome = Vec::new();
-        socket.receive(|text| welcome = text.to_vec())?;
-        let welcome: Value = serde_json::from_slice(&welcome)?;
-        if welcome["type"] != "welcome" || welcome["lastSeq"] != 0 {
-            return Err(failed(format!("not a welcome: {welcome}")));
-        }
-        Ok(socket)
+        connect(self.server.address(), session_id, &started.execution_id, &started.token)
     }
 
     /// Connects a subscriber that reads a session from its beginning.
@@ -78,6 +66,28 @@ impl Site {
         }
         Ok(())
     }
+}
+
+/// Connects an acknowledged wrapper to an execution, up to its `welcome`.
+pub fn connect(
+    server: SocketAddr,
+    session_id: &str,
+    execution_id: &str,
+    token: &str,
+) -> io::Result<Socket> {
+    let path = format!(
+        "/sessions/{session_id}/ingest?executionId={execution_id}&producer=bench&attempt=1"
+    );
+    let bearer = format!("Bearer {token}");
+    let headers = [("Stayline-Protocol", "2"), ("Authorization", bearer.as_str())];
+    let mut socket = Socket::open(server, &path, &headers)?;
+    let mut welcome = Vec::new();
+    socket.receive(|text| welcome = text.to_vec())?;
+    let welcome: Value = serde_json::from_slice(&welcome)?;
+    if welcome["type"] != "welcome" || welcome["lastSeq"] != 0 {
+        return Err(failed(format!("not a welcome: {welcome}")));
+    }
+    Ok(socket)
 }
 
 /// Somebody who watches, and sees to it that every event comes, once and in order.

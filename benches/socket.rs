@@ -5,7 +5,11 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 
 /// Nothing that is measured is silent for as long as this.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -77,32 +81,49 @@ impl Socket {
     /// error.
     pub fn receive(&mut self, mut handle: impl FnMut(&[u8])) -> io::Result<()> {
         loop {
-            let mut any = false;
-            while let Some(frame) = self.next_frame()? {
-                let payload = &self.buffer[frame.begin..frame.end];
-                match frame.opcode {
-                    TEXT => {
-                        any = true;
-                        handle(payload);
-                    }
-                    PING => {
-                        let mut answer = Vec::new();
-                        masked_frame(PONG, payload, &mut answer);
-                        self.stream.write_all(&answer)?;
-                    }
-                    CLOSE => {
-                        let reason = payload.get(2..).unwrap_or_default();
-                        let reason = String::from_utf8_lossy(reason);
-                        return Err(io::Error::other(format!("closed by the server: {reason}")));
-                    }
-                    _ => {}
-                }
-            }
-            if any {
+            if self.hand_on(&mut handle)? {
                 return Ok(());
             }
             self.fill()?;
         }
+    }
+
+    /// The same with what is there already, which may be nothing.
+    pub fn receive_ready(&mut self, mut handle: impl FnMut(&[u8])) -> io::Result<()> {
+        self.make_room();
+        let free = &mut self.buffer[self.filled..];
+        match rustix::net::recv(&self.stream, free, RecvFlags::DONTWAIT) {
+            Ok((read, _)) => self.took(read)?,
+            Err(Errno::AGAIN) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        self.hand_on(&mut handle).map(drop)
+    }
+
+    /// Whether there was any text among the frames that are here.
+    fn hand_on(&mut self, handle: &mut impl FnMut(&[u8])) -> io::Result<bool> {
+        let mut any = false;
+        while let Some(frame) = self.next_frame()? {
+            let payload = &self.buffer[frame.begin..frame.end];
+            match frame.opcode {
+                TEXT => {
+                    any = true;
+                    handle(payload);
+                }
+                PING => {
+                    let mut answer = Vec::new();
+                    masked_frame(PONG, payload, &mut answer);
+                    self.stream.write_all(&answer)?;
+                }
+                CLOSE => {
+                    let reason = payload.get(2..).unwrap_or_default();
+                    let reason = String::from_utf8_lossy(reason);
+                    return Err(io::Error::other(format!("closed by the server: {reason}")));
+                }
+                _ => {}
+            }
+        }
+        Ok(any)
     }
 
     /// Takes the next frame if the whole of it is here.
@@ -138,17 +159,31 @@ impl Socket {
     }
 
     fn fill(&mut self) -> io::Result<()> {
+        self.make_room();
+        let read = self.stream.read(&mut self.buffer[self.filled..])?;
+        self.took(read)
+    }
+
+    fn make_room(&mut self) {
         if self.taken > 0 {
             self.buffer.copy_within(self.taken..self.filled, 0);
             self.filled -= self.taken;
             self.taken = 0;
         }
-        let read = self.stream.read(&mut self.buffer[self.filled..])?;
+    }
+
+    fn took(&mut self, read: usize) -> io::Result<()> {
         if read == 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server hung up"));
         }
         self.filled += read;
         Ok(())
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 }
 
@@ -213,6 +248,7 @@ mod tests {
         assert_eq!(lengths, [2, READ_AT_ONCE + 5, 128]);
         server.join().unwrap();
         assert!(socket.receive(|_| {}).is_err());
+        assert!(socket.receive_ready(|_| {}).is_err(), "the end is told, not taken for nothing");
     }
 
     #[test]

@@ -27,11 +27,59 @@ pub struct Log {
     pub events_each: u64,
 }
 
+/// Many sessions, each with one execution behind it or, the first few, in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Crowd {
+    /// How many sessions.
+    pub sessions: u64,
+    /// How many of them have a running execution.
+    pub active: u64,
+}
+
+/// Sessions of one commit.
+const SESSIONS_AT_ONCE: u64 = 1_000;
+
+/// The id of a session of a crowd.
+pub fn crowd_session(number: u64) -> String {
+    format!("user_{number}:agent")
+}
+
+/// Makes a store at `path` that holds `crowd`. They were last active a minute ago.
+pub fn fill_crowd(path: &Path, crowd: Crowd) -> io::Result<()> {
+    let now = wall_ms() - 60_000;
+    let mut store = SqliteStore::open(path, &filling_settings(), now).map_err(failed)?;
+    for first in (0..crowd.sessions).step_by(SESSIONS_AT_ONCE as usize) {
+        let numbers = first..crowd.sessions.min(first + SESSIONS_AT_ONCE);
+        let member = |number| member(number, number < crowd.active, now);
+        keep(&mut store, first + 1, now, numbers.map(member).collect())?;
+    }
+    store.checkpoint().map_err(failed)?;
+    drop(store);
+    std::fs::File::open(path)?.sync_all()
+}
+
+fn member(number: u64, is_active: bool, now: Millis) -> SessionChanges {
+    let id: Arc<str> = crowd_session(number).into();
+    let mut execution = execution_record(&format!("exc_{number}").into(), 1, now);
+    if is_active {
+        execution.status = Status::Running;
+        execution.completed_at = None;
+        execution.own_ending = false;
+    }
+    let session = SessionRecord { version: 1, ..session_record(&id, now) };
+    SessionChanges {
+        session_id: id,
+        record: Some(session),
+        executions: vec![execution],
+        ..SessionChanges::default()
+    }
+}
+
 /// Makes a store at `path` that holds `log`, with `data` as the data of the events.
 pub fn fill(path: &Path, log: &Log, data: impl Fn(u64) -> String) -> io::Result<()> {
     let now = wall_ms();
     let mut store = SqliteStore::open(path, &filling_settings(), now).map_err(failed)?;
-    let mut session = session_record(log, now);
+    let mut session = session_record(&log.session_id, now);
     let texts: Vec<Arc<str>> = (0..256).map(|number| data(number).into()).collect();
     let mut changes = changes(log, 0);
     for number in 0..log.executions {
@@ -64,12 +112,16 @@ fn commit(
     session.version += 1;
     part.record = Some(session.clone());
     let part = std::mem::replace(part, changes(log, session.version));
-    let batch = Batch {
-        commit_id: session.version,
-        time: now,
-        sessions: vec![part],
-        notifications: Vec::new(),
-    };
+    keep(store, session.version, now, vec![part])
+}
+
+fn keep(
+    store: &mut SqliteStore,
+    commit_id: u64,
+    time: Millis,
+    sessions: Vec<SessionChanges>,
+) -> io::Result<()> {
+    let batch = Batch { commit_id, time, sessions, notifications: Vec::new() };
     let faults = store.commit(&batch).map_err(|error| failed(format!("{error:?}")))?;
     match faults.first() {
         None => Ok(()),
@@ -81,9 +133,9 @@ fn changes(log: &Log, base_version: u64) -> SessionChanges {
     SessionChanges { session_id: log.session_id.clone(), base_version, ..SessionChanges::default() }
 }
 
-fn session_record(log: &Log, now: Millis) -> SessionRecord {
+fn session_record(id: &Arc<str>, now: Millis) -> SessionRecord {
     SessionRecord {
-        id: log.session_id.clone(),
+        id: id.clone(),
         epoch: "ep_bench".into(),
         version: 0,
         created_at: now,
@@ -116,6 +168,7 @@ fn execution_record(id: &Arc<str>, first_event_id: u64, now: Millis) -> Executio
         former_producers: Vec::new(),
         own_ending: true,
         reconnects: 0,
+        exit_code: None,
         lease: None,
     }
 }
@@ -155,5 +208,19 @@ mod tests {
         let session = coordinator.session("s").unwrap();
         assert_eq!(session.count_events(&Default::default()).unwrap(), 21_000);
         assert_eq!(session.executions(Some(Status::Completed), 100).unwrap().len(), 30);
+    }
+
+    #[test]
+    fn a_coordinator_finds_the_crowd_and_who_is_active_in_it() {
+        let scratch = Scratch::new().unwrap();
+        fill_crowd(&scratch.file("runs.db"), Crowd { sessions: 1_200, active: 7 }).unwrap();
+        let coordinator =
+            Coordinator::open(&scratch.location("runs.db"), Options::default()).unwrap();
+        assert_eq!(coordinator.sessions(5_000).unwrap().len(), 1_200);
+        for (number, is_active) in [(6, true), (7, false), (1_199, false)] {
+            let session = coordinator.session(&crowd_session(number)).unwrap();
+            assert_eq!(session.active().unwrap().is_some(), is_active, "{number}");
+            assert_eq!(session.executions(None, 10).unwrap().len(), 1);
+        }
     }
 }

@@ -11,10 +11,10 @@
  * Status. What can fail returns a stayline_status: STAYLINE_STATUS_OK, or a number of
  *   docs/errors.md. Comments name statuses without their prefix. Besides those they name, every
  *   function that takes an object may return INVALID_ARGUMENT (the object, or an output that must
- *   be given, is NULL; a text is no UTF-8; an id is none: 1 to max_id_bytes bytes, no control
- *   characters; what would write, on a coordinator that only reads), FORK_ERROR (the object belongs to the process that
- *   this one was forked from) and PANIC (a bug of ours, now or in an earlier call on this object
- *   or on one that it came from).
+ *   be given, is NULL; a text is no UTF-8, which is shown unless it is a secret; an id is none: 1 to
+ *   max_id_bytes bytes, no control characters; what would write, on a coordinator that only reads),
+ *   FORK_ERROR (the object belongs to the process that this one was forked from) and PANIC (a bug
+ *   of ours, now or in an earlier call on this object or on one that it came from).
  *
  * Errors. The last parameter, out_error, may be NULL. Otherwise it is set: to NULL on OK, else to
  *   an error that is yours; free it with stayline_error_free.
@@ -23,7 +23,9 @@
  *   struct_size, and its other fields only change on OK.
  *
  * Text is UTF-8 and never assumed to end with a NUL. A stayline_view borrows, a stayline_buffer
- *   is owned by the caller. "None", for a text, is a view whose data is NULL.
+ *   is owned by the caller. "None", for a text, is a view whose data is NULL. Of texts for people
+ *   (message, error, reason, detail, what) whatever is not UTF-8 is written out, as \xff: what
+ *   they tell of is told in any case.
  *
  * Objects are opaque. What a function puts out in an `out_…` pointer to an object is yours; free
  *   it with the _free of its type. An object that a function *returns* is lent. Freeing NULL is
@@ -32,7 +34,8 @@
  *   outstanding, once; later calls answer CLOSED.
  *
  * Structs begin with struct_size. Options come from their …_default() function; what is written
- *   needs `struct_size` set to its sizeof. Both may grow at their end.
+ *   needs `struct_size` set to its sizeof. Both may grow at their end: a host goes on with a newer
+ *   library as it was built. …_default() is compiled into the host; other languages call …_init().
  *
  * Enums cross as int32_t. Handle values that you do not know: a newer library may have more.
  *
@@ -44,6 +47,15 @@
  * Threads. Objects may be used by any thread, several at a time, except where a comment says
  *   otherwise. No function keeps a lock of yours, and none calls back except as the types of
  *   callbacks say.
+ *
+ * Signals. On threads of the library all signals are blocked, but for those that a fault of the
+ *   thread itself raises: they go to threads of yours. Nothing that it writes raises SIGPIPE, on
+ *   whatever thread, and it installs no handler. Callbacks run on its threads, with 2 MiB of stack:
+ *   what they start by fork, posix_spawn or system inherits the blocked signals, so set a mask.
+ *
+ * What stays. Threads end with the _close or _free of what they serve, but for those named
+ *   stayline-net, which serve all sockets of the process: they stay, from the first server or
+ *   wrapper to the end of the process. So dlclose leaves the library where it is.
  *
  * Fork. In a forked child every object of the parent is inert: calls answer FORK_ERROR, looks
  *   answer nothing, freeing lets go of memory only. New objects work.
@@ -60,6 +72,20 @@
  * A view, or a buffer, as the two arguments of printf's "%.*s". Evaluates its argument twice.
  */
 #define STAYLINE_ARG(text) (int)(text).len, (text).data
+
+#ifdef __cplusplus
+/**
+ * A view of a literal, whose length is known when it is compiled: `STAYLINE_LITERAL("memory:")`. It
+ * may hold NULs, and nothing but a literal is taken.
+ */
+#define STAYLINE_LITERAL(text) (stayline_view{"" text, sizeof(text) - 1})
+#else
+/**
+ * A view of a literal, whose length is known when it is compiled: `STAYLINE_LITERAL("memory:")`. It
+ * may hold NULs, and nothing but a literal is taken.
+ */
+#define STAYLINE_LITERAL(text) ((stayline_view){"" text, sizeof(text) - 1})
+#endif
 
 /**
  * The version of this header; `stayline_version` tells that of the library.
@@ -184,7 +210,7 @@ enum stayline_status
      */
     STAYLINE_STATUS_TIMEOUT = 402,
     /**
-     * The object was closed.
+     * It was closed, or has ended; the message says what, and how a run ended.
      */
     STAYLINE_STATUS_CLOSED = 403,
     /**
@@ -256,6 +282,35 @@ enum stayline_action_kind
 typedef enum stayline_action_kind stayline_action_kind;
 #else
 typedef int32_t stayline_action_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What a host says about a wrapper that wants to attach (R25).
+ */
+enum stayline_authorization
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * It may not, now or ever: it stops.
+     */
+    STAYLINE_AUTHORIZATION_DENY = 0,
+    /**
+     * It may.
+     */
+    STAYLINE_AUTHORIZATION_ALLOW = 1,
+    /**
+     * That is not known now: it tries again.
+     */
+    STAYLINE_AUTHORIZATION_LATER = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum stayline_authorization stayline_authorization;
+#else
+typedef int32_t stayline_authorization;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -818,19 +873,22 @@ typedef struct {
 /**
  * The host's own way to let wrappers in (R25).
  *
- * `call` runs on a thread of the server's, several at a time, and may block; it may call into
- * this library, but must not close or free the server it answers for. It must not throw. `drop`
- * runs once, after every `call` has returned, and no call begins after it.
+ * `call` runs on threads of the server's, up to eight at a time, and may block; it may call into
+ * this library, but must not close or free the server it answers for. It must not throw. One that
+ * takes longer than `authorize_timeout_ms` has said `LATER`, and holds its thread until it
+ * returns. `drop` runs once, after every `call` has returned, and no call begins after it.
  */
 typedef struct {
     /**
-     * Whether the wrapper that brought `bearer` (none: nothing) may attach; the texts live during
-     * the call. NULL: the execution's token decides.
+     * Whether the wrapper that brought `bearer` (none: nothing) may attach: a
+     * `stayline_authorization`; another number is `LATER`. `DENY` ends a run that has lost its
+     * link: what could not be found out is `LATER`. The texts live during the call. NULL: the
+     * execution's token decides.
      */
-    bool (*call)(void *user_data,
-                 stayline_view session_id,
-                 stayline_view execution_id,
-                 stayline_view bearer);
+    int32_t (*call)(void *user_data,
+                    stayline_view session_id,
+                    stayline_view execution_id,
+                    stayline_view bearer);
     /**
      * Frees `user_data`; NULL: nothing to free.
      */
@@ -856,7 +914,8 @@ typedef struct {
      */
     stayline_view key;
     /**
-     * Origins whose pages may connect, as browsers send them (`https://example.org`); `*`: all.
+     * Origins whose pages may connect, as browsers send them (`https://example.org`); `*`: all,
+     * which needs a key.
      */
     const stayline_view *allowed_origins;
     /**
@@ -868,19 +927,42 @@ typedef struct {
      */
     stayline_authorize_callback authorize;
     /**
-     * What stands before `/sessions` in every path: none, or `/something`.
+     * What stands before `/sessions` in every path: none, or `/something`, of letters, digits and
+     * `-._~`.
      */
     stayline_view base_path;
     /**
      * With this it serves `https://` and `wss://`, and nothing without TLS: the path of a PEM
-     * file, the server's certificate followed by those that lead to its authority's. It is read
-     * once, by `stayline_coordinator_serve`. None: no TLS.
+     * file, the server's certificate followed by those that lead to its authority's. Where the
+     * files change, new connections get the new certificate within a minute. None: no TLS.
      */
     stayline_view tls_certificate;
     /**
      * Its private key, the path of a PEM file without a passphrase.
      */
     stayline_view tls_key;
+    /**
+     * Sockets at the same time, of all kinds; one more is answered with 503. 0: 10 000.
+     */
+    size_t max_sockets;
+    /**
+     * Sockets at the same time that were let in to nothing yet; when there is one more, the one
+     * that has been silent longest is answered with 503. 0: 256.
+     */
+    size_t max_unauthenticated_sockets;
+    /**
+     * Requests under way at the same time: so many that read, and so many that change something;
+     * one more is answered with 429. 0: 256.
+     */
+    size_t max_requests;
+    /**
+     * The body of a request, in bytes; a longer one is answered with 413. 0: 2 MiB.
+     */
+    size_t max_body_bytes;
+    /**
+     * Threads that drive sockets, at most 64. 0: 2.
+     */
+    size_t workers;
 } stayline_server_options;
 
 /**
@@ -1055,7 +1137,8 @@ typedef struct {
      */
     int64_t last_heartbeat_at_ms;
     /**
-     * The same for frames other than heartbeats (R14).
+     * When its newest frame other than a heartbeat came: to the moment where this coordinator
+     * runs it, and once it has ended; else as far as it is stored (R14).
      */
     int64_t last_event_at_ms;
     /**
@@ -1063,6 +1146,10 @@ typedef struct {
      * far as it is stored, which is refreshed now and then (R14).
      */
     int64_t last_seen_at_ms;
+    /**
+     * The integer `exitCode` of its wrapper's terminal event (R29); `STAYLINE_NONE` for none.
+     */
+    int64_t exit_code;
 } stayline_execution_info;
 
 /**
@@ -1297,25 +1384,12 @@ typedef struct {
      * What went wrong, for people; may be none.
      */
     stayline_view detail;
+    /**
+     * The `Retry-After` header, in ms: the next attempt comes no sooner, as far as
+     * `reconnect_cap_ms` goes (R41); 0: not there.
+     */
+    int64_t retry_after_ms;
 } stayline_refused;
-
-/**
- * How an event is to be sent. Begin with `stayline_send_options_default()`.
- */
-typedef struct {
-    /**
-     * `sizeof(stayline_send_options)`.
-     */
-    size_t struct_size;
-    /**
-     * It may give way when the buffer is full, before any other kind does (R44).
-     */
-    bool droppable;
-    /**
-     * When it happened, ms since the Unix epoch; `STAYLINE_NONE`: now.
-     */
-    int64_t timestamp_ms;
-} stayline_send_options;
 
 /**
  * How it ended. Set `struct_size`.
@@ -1334,6 +1408,24 @@ typedef struct {
      */
     uint64_t unacknowledged;
 } stayline_outcome;
+
+/**
+ * How an event is to be sent. Begin with `stayline_send_options_default()`.
+ */
+typedef struct {
+    /**
+     * `sizeof(stayline_send_options)`.
+     */
+    size_t struct_size;
+    /**
+     * It may give way when the buffer is full, before any other kind does (R44).
+     */
+    bool droppable;
+    /**
+     * When it happened, ms since the Unix epoch; `STAYLINE_NONE`: now.
+     */
+    int64_t timestamp_ms;
+} stayline_send_options;
 
 /**
  * How to start an execution. Begin with `stayline_start_options_default()`.
@@ -1569,6 +1661,12 @@ typedef struct {
      * themselves switch it off.
      */
     bool active;
+    /**
+     * Whether it goes through a proxy (`CONNECT`; TLS goes through it end to end): none or
+     * `environment` (default), as `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say; `none`, never;
+     * or the address of one, `http://[USER:PASSWORD@]HOST[:PORT]`.
+     */
+    stayline_view proxy;
 } stayline_wrapper_options;
 
 #ifdef __cplusplus
@@ -1676,9 +1774,21 @@ void stayline_clock_free(stayline_clock *clock);
 stayline_view stayline_commit_outcome_name(int32_t outcome);
 
 /**
- * The defaults of `stayline_coordinator_open`. Threads: any.
+ * Writes the defaults of `stayline_coordinator_open`: `struct_size` bytes, the caller's `sizeof`, and no more.
+ * `stayline_coordinator_options_default` calls it. Threads: any.
  */
-stayline_coordinator_options stayline_coordinator_options_default(void);
+void stayline_coordinator_options_init(stayline_coordinator_options *options,
+                                       size_t struct_size);
+
+/**
+ * What `stayline_coordinator_options_init` writes, for the struct of this header. Threads: any.
+ */
+static inline stayline_coordinator_options stayline_coordinator_options_default(void)
+{
+    stayline_coordinator_options options;
+    stayline_coordinator_options_init(&options, sizeof options);
+    return options;
+}
 
 /**
  * Opens a store and recovers what was active (R23) before it returns.
@@ -1871,12 +1981,14 @@ stayline_status stayline_coordinator_serve(stayline_coordinator *coordinator,
                                            stayline_error **out_error);
 
 /**
- * Makes a signed ticket that opens one session's stream.
+ * Makes a signed ticket that opens one session's stream: of the session that is there now, and no
+ * later one of its name. It outlives a restart where the store is a file. May read the store.
  *
  * - `ttl_ms`: for how long.
  * - `out_ticket`: yours; free it with `stayline_buffer_free`.
  *
- * Returns `OK`, `CLOSED`, or `INVALID_ARGUMENT` for a bad id or time. Threads: any.
+ * Returns `OK`, `NOT_FOUND` for an unknown session, `CLOSED`, `STORE_ERROR`, or `INVALID_ARGUMENT`
+ * for a bad id or time. Threads: any.
  */
 stayline_status stayline_coordinator_issue_ticket(const stayline_coordinator *coordinator,
                                                   stayline_view session_id,
@@ -1885,10 +1997,10 @@ stayline_status stayline_coordinator_issue_ticket(const stayline_coordinator *co
                                                   stayline_error **out_error);
 
 /**
- * Checks a ticket.
+ * Checks a ticket. May read the store.
  *
- * Returns `OK`, or `UNAUTHORIZED` for one that is wrong, expired, or of another session or
- * coordinator. Threads: any.
+ * Returns `OK`, `UNAUTHORIZED` for one that is wrong, expired, or of another session or store, or
+ * `STORE_ERROR` where that cannot be told now. Threads: any.
  */
 stayline_status stayline_coordinator_verify_ticket(const stayline_coordinator *coordinator,
                                                    stayline_view session_id,
@@ -1995,9 +2107,21 @@ void stayline_error_free(stayline_error *error);
 stayline_view stayline_status_name(int32_t status);
 
 /**
- * A filter that lets everything through. Threads: any.
+ * Writes a filter that lets everything through: `struct_size` bytes, the caller's `sizeof`, and no more.
+ * `stayline_event_filter_default` calls it. Threads: any.
  */
-stayline_event_filter stayline_event_filter_default(void);
+void stayline_event_filter_init(stayline_event_filter *options,
+                                size_t struct_size);
+
+/**
+ * What `stayline_event_filter_init` writes, for the struct of this header. Threads: any.
+ */
+static inline stayline_event_filter stayline_event_filter_default(void)
+{
+    stayline_event_filter options;
+    stayline_event_filter_init(&options, sizeof options);
+    return options;
+}
 
 /**
  * Reads what an event says.
@@ -2156,9 +2280,21 @@ stayline_status stayline_wrapper_on_kill(stayline_wrapper *wrapper,
                                          stayline_error **out_error);
 
 /**
- * The defaults of `stayline_session_interrupt`. Threads: any.
+ * Writes the defaults of `stayline_session_interrupt`: `struct_size` bytes, the caller's `sizeof`, and no more.
+ * `stayline_interrupt_options_default` calls it. Threads: any.
  */
-stayline_interrupt_options stayline_interrupt_options_default(void);
+void stayline_interrupt_options_init(stayline_interrupt_options *options,
+                                     size_t struct_size);
+
+/**
+ * What `stayline_interrupt_options_init` writes, for the struct of this header. Threads: any.
+ */
+static inline stayline_interrupt_options stayline_interrupt_options_default(void)
+{
+    stayline_interrupt_options options;
+    stayline_interrupt_options_init(&options, sizeof options);
+    return options;
+}
 
 /**
  * The name of a verdict, as in every language: `already_terminal`.
@@ -2199,9 +2335,21 @@ stayline_status stayline_session_clear_interrupt(stayline_session *session,
                                                  stayline_error **out_error);
 
 /**
- * A job without anything. Threads: any.
+ * Writes a job without anything: `struct_size` bytes, the caller's `sizeof`, and no more.
+ * `stayline_job_default` calls it. Threads: any.
  */
-stayline_job stayline_job_default(void);
+void stayline_job_init(stayline_job *options,
+                       size_t struct_size);
+
+/**
+ * What `stayline_job_init` writes, for the struct of this header. Threads: any.
+ */
+static inline stayline_job stayline_job_default(void)
+{
+    stayline_job options;
+    stayline_job_init(&options, sizeof options);
+    return options;
+}
 
 /**
  * A job begins (R49); for wrappers that were opened without `active`.
@@ -2672,9 +2820,21 @@ stayline_status stayline_sansio_handle_opened(stayline_sansio *sansio,
                                               stayline_error **out_error);
 
 /**
- * A handshake that got no answer. Threads: any.
+ * Writes a handshake that got no answer: `struct_size` bytes, the caller's `sizeof`, and no more.
+ * `stayline_refused_default` calls it. Threads: any.
  */
-stayline_refused stayline_refused_default(void);
+void stayline_refused_init(stayline_refused *options,
+                           size_t struct_size);
+
+/**
+ * What `stayline_refused_init` writes, for the struct of this header. Threads: any.
+ */
+static inline stayline_refused stayline_refused_default(void)
+{
+    stayline_refused options;
+    stayline_refused_init(&options, sizeof options);
+    return options;
+}
 
 /**
  * An attempt failed: refused, timed out, or never answered (R46).
@@ -2723,76 +2883,6 @@ stayline_status stayline_sansio_handle_frame(stayline_sansio *sansio,
 stayline_status stayline_sansio_handle_timeout(stayline_sansio *sansio,
                                                int64_t now_ms,
                                                stayline_error **out_error);
-
-/**
- * Sends an event; never waits (R40, R44).
- *
- * - `data`: JSON; none: `{}`.
- * - `options`: NULL for the defaults; its timestamp, where there is none, is `now_ms`.
- *
- * Returns `OK`, `INVALID_EVENT`, `FULL`, or `CLOSED` after the end. Threads: any.
- */
-stayline_status stayline_sansio_send(stayline_sansio *sansio,
-                                     stayline_view event_type,
-                                     stayline_view data,
-                                     const stayline_send_options *options,
-                                     int64_t now_ms,
-                                     stayline_error **out_error);
-
-/**
- * Whether a send may succeed where the last one said `FULL`. Threads: any.
- */
-bool stayline_sansio_has_room(const stayline_sansio *sansio);
-
-/**
- * The run has ended: `complete` goes out, then it drains and closes (R51).
- *
- * - `branch`: may be none.
- *
- * Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
- * any.
- */
-stayline_status stayline_sansio_complete(stayline_sansio *sansio,
-                                         int64_t exit_code,
-                                         stayline_view branch,
-                                         int64_t now_ms,
-                                         stayline_error **out_error);
-
-/**
- * The run has failed: a fatal `error` goes out, then it drains and closes.
- *
- * Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
- * any.
- */
-stayline_status stayline_sansio_fail(stayline_sansio *sansio,
-                                     stayline_view error,
-                                     int64_t now_ms,
-                                     stayline_error **out_error);
-
-/**
- * The run was stopped: `interrupted` goes out, then it drains and closes.
- *
- * - `reason`: may be none.
- *
- * Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
- * any.
- */
-stayline_status stayline_sansio_interrupted(stayline_sansio *sansio,
-                                            stayline_view reason,
-                                            int64_t now_ms,
-                                            stayline_error **out_error);
-
-/**
- * The host closes: nothing is sent, retried or told any more (R42).
- *
- * - `out_unacknowledged`: may be NULL. How many events were given up.
- *
- * Returns `OK`. Threads: any.
- */
-stayline_status stayline_sansio_close(stayline_sansio *sansio,
-                                      int64_t now_ms,
-                                      uint64_t *out_unacknowledged,
-                                      stayline_error **out_error);
 
 /**
  * A job begins (R49).
@@ -2933,9 +3023,121 @@ stayline_status stayline_sansio_outcome(const stayline_sansio *sansio,
 void stayline_sansio_free(stayline_sansio *sansio);
 
 /**
- * The defaults of `stayline_wrapper_send`. Threads: any.
+ * Sends an event; never waits (R40, R44).
+ *
+ * - `data`: JSON; none: `{}`.
+ * - `options`: NULL for the defaults; its timestamp, where there is none, is `now_ms`.
+ *
+ * Returns `OK`, `INVALID_EVENT`, `FULL`, `CLOSED` after the end, `DISCONNECTED` when the wrapper gave
+ * up, or `SUPERSEDED` when another one took over. Threads: any.
  */
-stayline_send_options stayline_send_options_default(void);
+stayline_status stayline_sansio_send(stayline_sansio *sansio,
+                                     stayline_view event_type,
+                                     stayline_view data,
+                                     const stayline_send_options *options,
+                                     int64_t now_ms,
+                                     stayline_error **out_error);
+
+/**
+ * Whether a send may succeed where the last one said `FULL`. Threads: any.
+ */
+bool stayline_sansio_has_room(const stayline_sansio *sansio);
+
+/**
+ * The run has ended: `complete` goes out, then it drains and closes (R51).
+ *
+ * - `branch`: may be none.
+ *
+ * What is too large for a frame is cut (R40). Returns `OK`, `CLOSED` after the end, `DISCONNECTED`
+ * or `SUPERSEDED`. Threads: any.
+ */
+stayline_status stayline_sansio_complete(stayline_sansio *sansio,
+                                         int64_t exit_code,
+                                         stayline_view branch,
+                                         int64_t now_ms,
+                                         stayline_error **out_error);
+
+/**
+ * The run has failed: a fatal `error` goes out, then it drains and closes.
+ *
+ * What is too large for a frame is cut (R40). Returns `OK`, `CLOSED` after the end, `DISCONNECTED`
+ * or `SUPERSEDED`. Threads: any.
+ */
+stayline_status stayline_sansio_fail(stayline_sansio *sansio,
+                                     stayline_view error,
+                                     int64_t now_ms,
+                                     stayline_error **out_error);
+
+/**
+ * The run has failed, with an exit code: as `stayline_sansio_fail`, and the code is kept on the
+ * execution (R29).
+ *
+ * - `exit_code`: `STAYLINE_NONE`: none.
+ *
+ * Returns as `stayline_sansio_fail`. Threads: any.
+ */
+stayline_status stayline_sansio_fail_with_exit_code(stayline_sansio *sansio,
+                                                    stayline_view error,
+                                                    int64_t exit_code,
+                                                    int64_t now_ms,
+                                                    stayline_error **out_error);
+
+/**
+ * The run was stopped: `interrupted` goes out, then it drains and closes.
+ *
+ * - `reason`: may be none.
+ *
+ * What is too large for a frame is cut (R40). Returns `OK`, `CLOSED` after the end, `DISCONNECTED`
+ * or `SUPERSEDED`. Threads: any.
+ */
+stayline_status stayline_sansio_interrupted(stayline_sansio *sansio,
+                                            stayline_view reason,
+                                            int64_t now_ms,
+                                            stayline_error **out_error);
+
+/**
+ * The run was stopped, with an exit code: as `stayline_sansio_interrupted`, and the code is kept
+ * on the execution (R29).
+ *
+ * - `reason`: may be none.
+ * - `exit_code`: `STAYLINE_NONE`: none.
+ *
+ * Returns as `stayline_sansio_interrupted`. Threads: any.
+ */
+stayline_status stayline_sansio_interrupted_with_exit_code(stayline_sansio *sansio,
+                                                           stayline_view reason,
+                                                           int64_t exit_code,
+                                                           int64_t now_ms,
+                                                           stayline_error **out_error);
+
+/**
+ * The host closes: nothing is sent, retried or told any more (R42).
+ *
+ * - `out_unacknowledged`: may be NULL. How many events were given up.
+ *
+ * Returns `OK`. Threads: any.
+ */
+stayline_status stayline_sansio_close(stayline_sansio *sansio,
+                                      int64_t now_ms,
+                                      uint64_t *out_unacknowledged,
+                                      stayline_error **out_error);
+
+/**
+ * Writes the defaults of `stayline_wrapper_send`: `struct_size` bytes, the caller's `sizeof`, and no more.
+ * `stayline_send_options_default` calls it. Threads: any.
+ */
+void stayline_send_options_init(stayline_send_options *options,
+                                size_t struct_size);
+
+/**
+ * What `stayline_send_options_init` writes, for the struct of this header. Threads: any.
+ */
+static inline stayline_send_options stayline_send_options_default(void)
+{
+    stayline_send_options options;
+    stayline_send_options_init(&options, sizeof options);
+    return options;
+}
 
 /**
  * Sends an event. Where the overflow policy waits, it waits for room up to `send_timeout_ms`
@@ -2950,6 +3152,8 @@ stayline_send_options stayline_send_options_default(void);
  * - `INVALID_EVENT`: the other side would refuse it (R40); nothing is sent.
  * - `FULL`: no room in time; nothing is sent.
  * - `CLOSED`: after the end.
+ * - `DISCONNECTED`: the wrapper gave up.
+ * - `SUPERSEDED`: another wrapper took over.
  *
  * Threads: any; events keep the order of calls that follow one another.
  */
@@ -2976,8 +3180,8 @@ stayline_status stayline_wrapper_try_send(stayline_wrapper *wrapper,
  *
  * - `branch`: may be none.
  *
- * Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
- * any.
+ * What is too large for a frame is cut (R40). Returns `OK`, `CLOSED` after the end, `DISCONNECTED`
+ * or `SUPERSEDED`. Threads: any.
  */
 stayline_status stayline_wrapper_complete(stayline_wrapper *wrapper,
                                           int64_t exit_code,
@@ -2989,24 +3193,76 @@ stayline_status stayline_wrapper_complete(stayline_wrapper *wrapper,
  *
  * - `error`: what the execution's error becomes.
  *
- * Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
- * any.
+ * What is too large for a frame is cut (R40). Returns `OK`, `CLOSED` after the end, `DISCONNECTED`
+ * or `SUPERSEDED`. Threads: any.
  */
 stayline_status stayline_wrapper_fail(stayline_wrapper *wrapper,
                                       stayline_view error,
                                       stayline_error **out_error);
 
 /**
+ * The run has failed, with an exit code: as `stayline_wrapper_fail`, and the code is kept on the
+ * execution (R29).
+ *
+ * - `error`: what the execution's error becomes.
+ * - `exit_code`: `STAYLINE_NONE`: none.
+ *
+ * Returns as `stayline_wrapper_fail`. Threads: any.
+ */
+stayline_status stayline_wrapper_fail_with_exit_code(stayline_wrapper *wrapper,
+                                                     stayline_view error,
+                                                     int64_t exit_code,
+                                                     stayline_error **out_error);
+
+/**
  * The run was stopped: sends `interrupted`, drains and closes.
  *
  * - `reason`: may be none.
  *
- * Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
- * any.
+ * What is too large for a frame is cut (R40). Returns `OK`, `CLOSED` after the end, `DISCONNECTED`
+ * or `SUPERSEDED`. Threads: any.
  */
 stayline_status stayline_wrapper_interrupted(stayline_wrapper *wrapper,
                                              stayline_view reason,
                                              stayline_error **out_error);
+
+/**
+ * The run was stopped, with an exit code: as `stayline_wrapper_interrupted`, and the code is kept
+ * on the execution (R29).
+ *
+ * - `reason`: may be none.
+ * - `exit_code`: `STAYLINE_NONE`: none.
+ *
+ * Returns as `stayline_wrapper_interrupted`. Threads: any.
+ */
+stayline_status stayline_wrapper_interrupted_with_exit_code(stayline_wrapper *wrapper,
+                                                            stayline_view reason,
+                                                            int64_t exit_code,
+                                                            stayline_error **out_error);
+
+/**
+ * The code that has the run in its hands ended by an error before it had ended the run (R51a).
+ * The run fails, or is interrupted, as `stayline_wrapper_fail_with_exit_code` and
+ * `stayline_wrapper_interrupted_with_exit_code` do it; then this waits until that is known, for
+ * `ack_timeout_ms` at most, five seconds where the code was stopped.
+ *
+ * - `what`: what is told of the error; it is cut to `max_text_bytes`.
+ * - `stopped`: it was stopped from outside, so that the run is interrupted. So is one that a kill
+ *   has asked to stop, whatever this says.
+ * - `exit_code`: `STAYLINE_NONE`: none.
+ *
+ * Returns:
+ * - `OK`: it has ended.
+ * - `TIMEOUT`: its ending is under way.
+ * - `CLOSED`, `DISCONNECTED`, `SUPERSEDED`: it has had its ending, and is left alone.
+ *
+ * Threads: any.
+ */
+stayline_status stayline_wrapper_raised(stayline_wrapper *wrapper,
+                                        stayline_view what,
+                                        bool stopped,
+                                        int64_t exit_code,
+                                        stayline_error **out_error);
 
 /**
  * Waits until it is known how it ended (R46).
@@ -3037,16 +3293,35 @@ stayline_status stayline_wrapper_outcome(const stayline_wrapper *wrapper,
  * - `timeout_ms`: 0: does not wait, below 0: for ever.
  *
  * Returns `OK`, `TIMEOUT`, or `CLOSED` when it was closed, also while this call waited, or is over
- * with something left. Threads: any.
+ * with something left; `DISCONNECTED` or `SUPERSEDED` when it is over for that. Threads: any.
  */
 stayline_status stayline_wrapper_flush(const stayline_wrapper *wrapper,
                                        int64_t timeout_ms,
                                        stayline_error **out_error);
 
 /**
- * The defaults of `stayline_coordinator_serve`. Threads: any.
+ * The name of an answer: `allow`.
+ *
+ * Returns a view that lives as long as the library; none for an unknown one. Threads: any.
  */
-stayline_server_options stayline_server_options_default(void);
+stayline_view stayline_authorization_name(int32_t authorization);
+
+/**
+ * Writes the defaults of `stayline_coordinator_serve`: `struct_size` bytes, the caller's `sizeof`, and no more.
+ * `stayline_server_options_default` calls it. Threads: any.
+ */
+void stayline_server_options_init(stayline_server_options *options,
+                                  size_t struct_size);
+
+/**
+ * What `stayline_server_options_init` writes, for the struct of this header. Threads: any.
+ */
+static inline stayline_server_options stayline_server_options_default(void)
+{
+    stayline_server_options options;
+    stayline_server_options_init(&options, sizeof options);
+    return options;
+}
 
 /**
  * The base of all paths, for wrappers: `http://127.0.0.1:8787`. It lives as long as the server.
@@ -3061,8 +3336,19 @@ stayline_view stayline_server_url(const stayline_server *server);
 stayline_view stayline_server_address(const stayline_server *server);
 
 /**
+ * Reads the certificate and its key anew from their files; new connections get them. A server
+ * looks every minute by itself whether they have changed.
+ *
+ * Returns `OK`; `INVALID_ARGUMENT` for what cannot be used, when what was served before goes on,
+ * and for a server without TLS. Threads: any.
+ */
+stayline_status stayline_server_reload_tls(stayline_server *server,
+                                           stayline_error **out_error);
+
+/**
  * Stops accepting, closes links and streams with 1012 after taking what their peers had sent, and
- * waits for that, at most a few seconds. The coordinator goes on. Closing again does nothing.
+ * waits for them at most a few seconds; what they had sent is stored when it returns, however long
+ * the disk takes. The coordinator goes on. Closing again does nothing.
  *
  * Returns `OK`. Threads: any but the callback's.
  */
@@ -3077,19 +3363,55 @@ stayline_status stayline_server_close(stayline_server *server,
 void stayline_server_free(stayline_server *server);
 
 /**
- * The defaults of `stayline_session_start`. Threads: any.
+ * Writes the defaults of `stayline_session_start`: `struct_size` bytes, the caller's `sizeof`, and no more.
+ * `stayline_start_options_default` calls it. Threads: any.
  */
-stayline_start_options stayline_start_options_default(void);
+void stayline_start_options_init(stayline_start_options *options,
+                                 size_t struct_size);
 
 /**
- * The defaults of `stayline_session_attach`. Threads: any.
+ * What `stayline_start_options_init` writes, for the struct of this header. Threads: any.
  */
-stayline_attach_options stayline_attach_options_default(void);
+static inline stayline_start_options stayline_start_options_default(void)
+{
+    stayline_start_options options;
+    stayline_start_options_init(&options, sizeof options);
+    return options;
+}
 
 /**
- * The defaults of `stayline_session_fail`. Threads: any.
+ * Writes the defaults of `stayline_session_attach`: `struct_size` bytes, the caller's `sizeof`, and no more.
+ * `stayline_attach_options_default` calls it. Threads: any.
  */
-stayline_fail_options stayline_fail_options_default(void);
+void stayline_attach_options_init(stayline_attach_options *options,
+                                  size_t struct_size);
+
+/**
+ * What `stayline_attach_options_init` writes, for the struct of this header. Threads: any.
+ */
+static inline stayline_attach_options stayline_attach_options_default(void)
+{
+    stayline_attach_options options;
+    stayline_attach_options_init(&options, sizeof options);
+    return options;
+}
+
+/**
+ * Writes the defaults of `stayline_session_fail`: `struct_size` bytes, the caller's `sizeof`, and no more.
+ * `stayline_fail_options_default` calls it. Threads: any.
+ */
+void stayline_fail_options_init(stayline_fail_options *options,
+                                size_t struct_size);
+
+/**
+ * What `stayline_fail_options_init` writes, for the struct of this header. Threads: any.
+ */
+static inline stayline_fail_options stayline_fail_options_default(void)
+{
+    stayline_fail_options options;
+    stayline_fail_options_init(&options, sizeof options);
+    return options;
+}
 
 /**
  * Its id; it lives as long as the handle. Threads: any.
@@ -3492,9 +3814,21 @@ stayline_view stayline_signal_kind_name(int32_t kind);
 void stayline_signal_free(stayline_signal *signal);
 
 /**
- * The defaults of `stayline_session_subscribe`. Threads: any.
+ * Writes the defaults of `stayline_session_subscribe`: `struct_size` bytes, the caller's `sizeof`, and no more.
+ * `stayline_subscribe_options_default` calls it. Threads: any.
  */
-stayline_subscribe_options stayline_subscribe_options_default(void);
+void stayline_subscribe_options_init(stayline_subscribe_options *options,
+                                     size_t struct_size);
+
+/**
+ * What `stayline_subscribe_options_init` writes, for the struct of this header. Threads: any.
+ */
+static inline stayline_subscribe_options stayline_subscribe_options_default(void)
+{
+    stayline_subscribe_options options;
+    stayline_subscribe_options_init(&options, sizeof options);
+    return options;
+}
 
 /**
  * The next event.
@@ -3603,9 +3937,21 @@ uint32_t stayline_abi_version(void);
 stayline_view stayline_version(void);
 
 /**
- * The defaults of `stayline_wrapper_open`. Threads: any.
+ * Writes the defaults of `stayline_wrapper_open`: `struct_size` bytes, the caller's `sizeof`, and no more.
+ * `stayline_wrapper_options_default` calls it. Threads: any.
  */
-stayline_wrapper_options stayline_wrapper_options_default(void);
+void stayline_wrapper_options_init(stayline_wrapper_options *options,
+                                   size_t struct_size);
+
+/**
+ * What `stayline_wrapper_options_init` writes, for the struct of this header. Threads: any.
+ */
+static inline stayline_wrapper_options stayline_wrapper_options_default(void)
+{
+    stayline_wrapper_options options;
+    stayline_wrapper_options_init(&options, sizeof options);
+    return options;
+}
 
 /**
  * Begins the first connection attempt and returns at once.
@@ -3614,7 +3960,7 @@ stayline_wrapper_options stayline_wrapper_options_default(void);
  *
  * Returns:
  * - `OK`
- * - `INVALID_ARGUMENT`: an address that is none; no session or execution id.
+ * - `INVALID_ARGUMENT`: an address or a proxy that is none; no session or execution id.
  * - `INVALID_SETTINGS`: settings that contradict each other (R24).
  * - `FORK_ERROR`: settings of the process that this one was forked from.
  * - `LIMIT_EXCEEDED`: no thread can be made.

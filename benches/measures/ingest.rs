@@ -6,6 +6,7 @@
 
 use std::io;
 use std::sync::Barrier;
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::events::Templates;
@@ -18,7 +19,7 @@ use crate::site::{Site, Subscriber, acknowledged, failed};
 use crate::socket::{Socket, text_frame};
 
 /// Sent and not acknowledged: the default of `buffer_events`.
-const WINDOW: u64 = 1_000;
+pub(super) const WINDOW: u64 = 1_000;
 /// Frames that are written at once.
 const AT_ONCE: u64 = 128;
 
@@ -39,13 +40,14 @@ fn figure(
     target: Target,
 ) -> io::Result<Vec<Figure>> {
     let count = wrappers * events_each;
+    let load = Load { wrappers, events_each, subscribers_each: 1 };
     let (mut samples, mut floor) = (Samples::default(), Samples::default());
     for _ in 0..Scale::RUNS {
         let scratch = Scratch::new()?;
         let elapsed = rows::insert(&scratch.file("floor.db"), count, wrappers).map_err(failed)?;
         floor.push(per_second(count, elapsed));
         drop(scratch);
-        samples.push(per_second(count, run(wrappers, events_each)?));
+        samples.push(per_second(count, run(load)?.complete));
     }
     let sessions = if wrappers == 1 { "1 session".into() } else { format!("{wrappers} sessions") };
     let name_of_floor = format!("SQLite rows/s, 1 000 a transaction, {sessions}");
@@ -59,39 +61,69 @@ fn figure(
     }])
 }
 
-/// One run, from the first frame to the last acknowledgement and the last event seen.
-fn run(wrappers: u64, events_each: u64) -> io::Result<Duration> {
+/// Who takes part in a run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Load {
+    /// Each with a session of its own.
+    pub wrappers: u64,
+    /// Of each wrapper.
+    pub events_each: u64,
+    /// Of each session.
+    pub subscribers_each: u64,
+}
+
+/// How long a run took, from the first frame.
+pub(super) struct Took {
+    /// To the last acknowledgement.
+    pub acknowledged: Duration,
+    /// Until every subscriber has seen every event, too.
+    pub complete: Duration,
+}
+
+/// One run.
+pub(super) fn run(load: Load) -> io::Result<Took> {
+    let Load { wrappers, events_each, subscribers_each } = load;
     let site = Site::new()?;
     let mut senders = Vec::new();
     let mut subscribers = Vec::new();
     for number in 0..wrappers {
         let session_id = format!("session-{number}");
         senders.push(site.wrapper(&session_id)?);
-        let mut subscriber = site.subscriber(&session_id)?;
-        subscriber.wait_until_connected()?;
-        subscribers.push(subscriber);
+        for _ in 0..subscribers_each {
+            let mut subscriber = site.subscriber(&session_id)?;
+            subscriber.wait_until_connected()?;
+            subscribers.push(subscriber);
+        }
     }
     let start = Barrier::new(senders.len() + subscribers.len() + 1);
-    let elapsed = std::thread::scope(|scope| {
+    let took = std::thread::scope(|scope| {
         let start = &start;
-        let mut threads = Vec::new();
-        for socket in senders {
-            threads.push(scope.spawn(move || send_all(socket, events_each, start)));
-        }
-        for subscriber in subscribers {
-            threads.push(scope.spawn(move || see_all(subscriber, events_each, start)));
-        }
+        let senders: Vec<_> = senders
+            .into_iter()
+            .map(|socket| scope.spawn(move || send_all(socket, events_each, start)))
+            .collect();
+        let subscribers: Vec<_> = subscribers
+            .into_iter()
+            .map(|subscriber| scope.spawn(move || see_all(subscriber, events_each, start)))
+            .collect();
         start.wait();
         let started = Instant::now();
-        for thread in threads {
-            thread.join().map_err(|_| failed("a client panicked"))??;
-        }
-        io::Result::Ok(started.elapsed())
+        join(senders)?;
+        let acknowledged = started.elapsed();
+        join(subscribers)?;
+        io::Result::Ok(Took { acknowledged, complete: started.elapsed() })
     })?;
     for number in 0..wrappers {
         site.expect_stored(&format!("session-{number}"), events_each)?;
     }
-    Ok(elapsed)
+    Ok(took)
+}
+
+fn join(threads: Vec<ScopedJoinHandle<'_, io::Result<()>>>) -> io::Result<()> {
+    for thread in threads {
+        thread.join().map_err(|_| failed("a client panicked"))??;
+    }
+    Ok(())
 }
 
 fn send_all(mut socket: Socket, count: u64, start: &Barrier) -> io::Result<()> {

@@ -2,12 +2,18 @@
 //! else the machine is doing falls on both.
 
 pub mod c;
+pub mod crowd;
+pub mod fanout;
 pub mod history;
 pub mod import;
 pub mod ingest;
 pub mod latency;
+pub mod memory;
+pub mod open;
 pub mod receive;
 pub mod replay;
+pub mod resume;
+pub mod status;
 
 /// How much is done.
 #[derive(Debug, Clone, Copy)]

@@ -11,6 +11,11 @@
 //! the child closes what the latter names. Closing there takes nothing from the parent: a lock
 //! and a socket go with the *last* descriptor.
 //!
+//! What SQLite itself has open stays open in the child, which may open the same file; but for the
+//! descriptors that have its locks in the index of the log (`stayline-sqlite-locks`), which are
+//! closed here. And a fork waits until no thread holds the mutexes that all of SQLite shares, or
+//! they would stay locked in the child.
+//!
 //! Only processes that fork without `exec` are concerned; every descriptor of the core is closed
 //! by `exec`.
 
@@ -21,21 +26,31 @@ use std::os::fd::AsRawFd;
 use std::os::fd::RawFd;
 
 use crate::lock::{Mutex, MutexGuard};
+#[cfg(feature = "sqlite")]
+use stayline_sqlite_locks::Forking;
 
 static OPEN: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
 
+/// Taken before a fork and given back behind it.
+struct Held {
+    open: MutexGuard<'static, BTreeSet<RawFd>>,
+    #[cfg(feature = "sqlite")]
+    sqlite: Forking,
+}
+
 thread_local! {
-    // Taken before a fork and given back behind it, by the thread that forks: the only one that
-    // the child has.
-    static HELD: RefCell<Option<MutexGuard<'static, BTreeSet<RawFd>>>> = const {
-        RefCell::new(None)
-    };
+    // Of the thread that forks: the only one that the child has.
+    static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
 }
 
 /// Call before a fork, on the thread that forks: nobody is in the middle of an entry then. Waits
 /// for nobody else, and entries are made and taken out in no time.
 pub fn before() {
-    let held = OPEN.lock();
+    let held = Held {
+        open: OPEN.lock(),
+        #[cfg(feature = "sqlite")]
+        sqlite: stayline_sqlite_locks::before_fork(),
+    };
     HELD.with_borrow_mut(|slot| *slot = Some(held));
 }
 
@@ -48,8 +63,13 @@ pub fn after_in_parent() {
 /// never to be used or dropped there. The child's own are noted from then on.
 pub fn after_in_child() -> Vec<RawFd> {
     // Without `before` the lock may be held for ever by a thread that is not here.
-    let held = HELD.with_borrow_mut(Option::take).or_else(|| OPEN.try_lock());
-    held.map(|mut open| std::mem::take(&mut *open).into_iter().collect()).unwrap_or_default()
+    let open = HELD.with_borrow_mut(Option::take).map(|held| {
+        #[cfg(feature = "sqlite")]
+        held.sqlite.in_child();
+        held.open
+    });
+    let open = open.or_else(|| OPEN.try_lock());
+    open.map(|mut open| std::mem::take(&mut *open).into_iter().collect()).unwrap_or_default()
 }
 
 /// Notes that a descriptor is open, as long as it lives.

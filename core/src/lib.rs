@@ -34,6 +34,8 @@
 #![warn(missing_docs)]
 
 pub mod coordinator;
+pub mod credentials;
+mod elapsed;
 pub mod error;
 pub mod fork;
 #[doc(hidden)]
@@ -45,10 +47,13 @@ pub mod net;
 // The pure modules have no clock, no randomness and no I/O: `.clippy.toml` names what is banned.
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod protocol;
+mod seldom;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod session;
 pub mod settings;
 pub mod store;
+#[doc(hidden)] // for the bindings
+pub mod threads;
 pub mod wake;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod wrapper;

@@ -12,6 +12,8 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
+use crate::error::without_control;
+
 /// Where records go.
 pub trait Sink: Send + Sync + 'static {
     /// The least important level that is wanted now. When it changes,
@@ -44,7 +46,9 @@ impl<S: Sink> Subscriber for Collector<S> {
         if self.0.is_open() {
             let mut line = Line::default();
             event.record(&mut line);
-            self.0.take(*event.metadata().level(), line.message + &line.fields);
+            // What a peer said may be in it: it stays one line, and steers no terminal.
+            let line = without_control(&(line.message + &line.fields)).into_owned();
+            self.0.take(*event.metadata().level(), line);
         }
     }
 
@@ -95,7 +99,7 @@ mod tests {
         }
 
         fn is_open(&self) -> bool {
-            self.0.lock().unwrap().len() < 2
+            self.0.lock().unwrap().len() < 3
         }
 
         fn take(&self, level: Level, line: String) {
@@ -111,12 +115,14 @@ mod tests {
             tracing::debug!("too fine");
             tracing::error!(target: "somebody_else", "not ours");
             tracing::info!("plain");
+            tracing::info!(said = %"\u{1b}[31m\n\u{9b}", "from outside");
             tracing::error!("it is closed by now");
         });
         let told = lines.0.lock().unwrap().clone();
         let expected = [
             (Level::WARN, "the coordinator was away session=s lost_ms=7".to_owned()),
             (Level::INFO, "plain".to_owned()),
+            (Level::INFO, r"from outside said=\u{1b}[31m\n\u{9b}".to_owned()),
         ];
         assert_eq!(told, expected);
     }

@@ -32,6 +32,9 @@ pub fn moment(at: Millis, what: &str) -> Result<Millis, Error> {
 
 const DAY_MS: Millis = 86_400_000;
 
+/// No text is cut shorter than this (R5), so that there is room for what says that it was cut.
+const LEAST_TEXT_BYTES: u32 = 64;
+
 /// How many times a wrapper tries to reconnect (R41).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempts {
@@ -80,17 +83,25 @@ pub enum Outbox {
 trait SettingValue: Sized {
     /// What a value looks like, for error texts and documentation.
     const SHAPE: &'static str;
+    /// A value of this shape; whether it is one that makes sense says `fits`.
     fn read(value: &Value) -> Option<Self>;
     fn show(&self) -> Value;
+    /// Whether it is in its range. A struct literal can hold anything that the type can.
+    fn fits(&self) -> bool {
+        true
+    }
 }
 
 impl SettingValue for Millis {
     const SHAPE: &'static str = "an integer from 0 to 3153600000000";
     fn read(value: &Value) -> Option<Self> {
-        value.as_i64().filter(|n| (0..=MAX_DURATION_MS).contains(n))
+        value.as_i64()
     }
     fn show(&self) -> Value {
         json!(self)
+    }
+    fn fits(&self) -> bool {
+        (0..=MAX_DURATION_MS).contains(self)
     }
 }
 
@@ -105,26 +116,34 @@ impl SettingValue for Option<Millis> {
     fn show(&self) -> Value {
         json!(self)
     }
+    fn fits(&self) -> bool {
+        self.is_none_or(|ms| ms.fits())
+    }
 }
 
 impl SettingValue for u32 {
     const SHAPE: &'static str = "an integer from 1 to 2147483647";
     fn read(value: &Value) -> Option<Self> {
-        let number = value.as_u64().filter(|n| (1..=0x7fff_ffff).contains(n))?;
-        u32::try_from(number).ok()
+        value.as_u64().and_then(|number| u32::try_from(number).ok())
     }
     fn show(&self) -> Value {
         json!(self)
+    }
+    fn fits(&self) -> bool {
+        (1..=0x7fff_ffff).contains(self)
     }
 }
 
 impl SettingValue for f64 {
     const SHAPE: &'static str = "a finite number, not negative";
     fn read(value: &Value) -> Option<Self> {
-        value.as_f64().filter(|n| n.is_finite() && *n >= 0.0)
+        value.as_f64()
     }
     fn show(&self) -> Value {
         json!(self)
+    }
+    fn fits(&self) -> bool {
+        self.is_finite() && *self >= 0.0
     }
 }
 
@@ -142,10 +161,13 @@ impl SettingValue for BTreeSet<Arc<str>> {
     const SHAPE: &'static str = "a list of event types";
     fn read(value: &Value) -> Option<Self> {
         let list = value.as_array()?;
-        list.iter().map(|item| item.as_str().filter(|s| !s.is_empty()).map(Arc::from)).collect()
+        list.iter().map(|item| item.as_str().map(Arc::from)).collect()
     }
     fn show(&self) -> Value {
         json!(self.iter().map(|item| &**item).collect::<Vec<_>>())
+    }
+    fn fits(&self) -> bool {
+        self.iter().all(|item| !item.is_empty())
     }
 }
 
@@ -164,6 +186,9 @@ impl SettingValue for Attempts {
             Attempts::Unlimited => Value::Null,
             Attempts::Times(times) => json!(times),
         }
+    }
+    fn fits(&self) -> bool {
+        !matches!(self, Attempts::Times(times) if !times.fits())
     }
 }
 
@@ -195,7 +220,6 @@ impl SettingValue for Outbox {
     fn read(value: &Value) -> Option<Self> {
         match value.as_str()? {
             "memory" => Some(Outbox::Memory),
-            "" => None,
             path => Some(Outbox::Path(path.into())),
         }
     }
@@ -204,6 +228,9 @@ impl SettingValue for Outbox {
             Outbox::Memory => json!("memory"),
             Outbox::Path(path) => json!(**path),
         }
+    }
+    fn fits(&self) -> bool {
+        !matches!(self, Outbox::Path(path) if path.is_empty() || &**path == "memory")
     }
 }
 
@@ -242,12 +269,9 @@ macro_rules! settings {
             pub fn set(&mut self, name: &str, value: &Value) -> Result<(), Error> {
                 match name {
                     $(stringify!($name) => {
-                        self.$name = <$type as SettingValue>::read(value).ok_or_else(|| {
-                            Error::invalid(format!(
-                                "setting {name} cannot be {value}; it is {}",
-                                <$type as SettingValue>::SHAPE,
-                            ))
-                        })?;
+                        self.$name = <$type as SettingValue>::read(value)
+                            .filter(SettingValue::fits)
+                            .ok_or_else(|| unfit(name, value, <$type as SettingValue>::SHAPE))?;
                     })*
                     _ => return Err(Error::invalid(format!("there is no setting {name:?}"))),
                 }
@@ -262,6 +286,16 @@ macro_rules! settings {
                 }
             }
 
+            /// [`Error::InvalidArgument`] for the first that is out of its own range.
+            fn check_ranges(&self) -> Result<(), Error> {
+                $(if !SettingValue::fits(&self.$name) {
+                    let shape = <$type as SettingValue>::SHAPE;
+                    let value = format!("{:?}", self.$name);
+                    return Err(unfit(stringify!($name), value, shape));
+                })*
+                Ok(())
+            }
+
             /// The table: every name, what it does, its shape and its default.
             pub fn table() -> Vec<SettingRow> {
                 let defaults = Settings::default();
@@ -273,7 +307,24 @@ macro_rules! settings {
                 }),*]
             }
         }
+
+        /// For each setting values at and beyond its ends, the others at their defaults, and
+        /// whether it is in its range.
+        #[cfg(test)]
+        pub(crate) fn extremes() -> Vec<(&'static str, Settings, bool)> {
+            let mut all = Vec::new();
+            $(for value in <$type as tests::Extremes>::extremes() {
+                let fits = SettingValue::fits(&value);
+                let settings = Settings { $name: value, ..Settings::default() };
+                all.push((stringify!($name), settings, fits));
+            })*
+            all
+        }
     };
+}
+
+fn unfit(name: &str, value: impl std::fmt::Display, shape: &str) -> Error {
+    Error::invalid(format!("setting {name} cannot be {value}; it is {shape}"))
 }
 
 settings! {
@@ -297,6 +348,8 @@ settings! {
     late_window_ms: Millis = DAY_MS;
     /// How long a lease lasts unless extended (R38).
     lease_ttl_ms: Millis = 90_000;
+    /// Whether notifications are kept for the host (R39); false, where nobody takes them: those that are there stay.
+    notifications: bool = true;
     /// How long a taken notification is leased; doubled at each further delivery (R39).
     notification_lease_ms: Millis = 60_000;
     /// Deliveries of one notification before it is parked (R39).
@@ -313,12 +366,22 @@ settings! {
     max_nesting: u32 = 64;
     /// The longest id, in bytes of UTF-8.
     max_id_bytes: u32 = 256;
+    /// How much of an error or a reason is kept on records and in notifications, in bytes; at least 64 (R5).
+    max_text_bytes: u32 = 16_384;
     /// Event types that are delivered live and not stored (R32).
     volatile_types: BTreeSet<Arc<str>> = ["heartbeat", "pong"].map(Arc::from).into();
     /// A WebSocket ping goes out when nothing arrived for this long (R47a).
     ping_interval_ms: Millis = 10_000;
     /// A link on which nothing arrived for this long counts as closed, 1006 (R47a).
     link_timeout_ms: Millis = 25_000;
+    /// The same for a basic link, which cannot resend what its socket swallowed (R47a).
+    basic_link_timeout_ms: Millis = 80_000;
+    /// How long a basic wrapper's link stays open after its own terminal event (R31).
+    basic_linger_ms: Millis = 5_000;
+    /// How long the host's `authorize` may take; then the wrapper is told to try later (R25).
+    authorize_timeout_ms: Millis = 5_000;
+    /// Readers of the store at the same time; who comes later waits in order.
+    max_readers: u32 = 64;
     /// How hard SQLite tries to keep a commit: full, or normal (the last commits may go at a power cut).
     synchronous: Synchronous = Synchronous::Full;
     /// Wrapper: ask for acknowledged mode (R45).
@@ -379,8 +442,9 @@ impl Settings {
     }
 
     /// Refuses settings that contradict each other, naming both (R24), and values that make no
-    /// sense alone ([`Error::InvalidArgument`]).
+    /// sense alone, whatever way they came in ([`Error::InvalidArgument`]).
     pub fn check(&self) -> Result<(), Error> {
+        self.check_ranges()?;
         if self.jitter > 1.0 {
             return Err(Error::invalid(format!(
                 "setting jitter cannot be {}; it is at most 1",
@@ -409,58 +473,18 @@ impl Settings {
         if self.recovery_grace_ms < self.reconnect_cap_ms + self.dial_timeout_ms {
             return contradict("recovery_grace_ms", "reconnect_cap_ms");
         }
+        if self.basic_link_timeout_ms >= self.stale_after_ms {
+            return contradict("basic_link_timeout_ms", "stale_after_ms");
+        }
+        if self.authorize_timeout_ms >= self.upgrade_timeout_ms {
+            return contradict("authorize_timeout_ms", "upgrade_timeout_ms");
+        }
+        if self.max_text_bytes < LEAST_TEXT_BYTES {
+            return contradict("max_text_bytes", "max_text_bytes");
+        }
         Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_defaults_are_consistent_and_every_setting_reads_what_it_shows() {
-        let mut settings = Settings::default();
-        settings.check().unwrap();
-        for row in Settings::table() {
-            settings.set(row.name, &row.default).unwrap();
-            assert_eq!(settings.get(row.name), Some(row.default), "{}", row.name);
-            assert!(!row.about.is_empty());
-        }
-        assert_eq!(settings, Settings::default());
-    }
-
-    #[test]
-    fn contradictions_name_both_settings() {
-        let cases: &[(&str, i64, &str, &str)] = &[
-            ("disconnect_grace_ms", 6_999, "reconnect_base_ms", "disconnect_grace_ms"),
-            ("stale_after_ms", 32_000, "link_timeout_ms", "stale_after_ms"),
-            ("heartbeat_interval_ms", 45_000, "heartbeat_interval_ms", "stale_after_ms"),
-            ("recovery_grace_ms", 12_999, "recovery_grace_ms", "reconnect_cap_ms"),
-        ];
-        for (name, value, first, second) in cases {
-            let mut settings = Settings::default();
-            if *first == "link_timeout_ms" {
-                settings.heartbeat_interval_ms = 10_000;
-            }
-            settings.set(name, &json!(value)).unwrap();
-            assert_eq!(
-                settings.check(),
-                Err(Error::InvalidSettings { first: (*first).into(), second: (*second).into() })
-            );
-            // One step away from the bound is fine.
-            let nearer = if *name == "heartbeat_interval_ms" { value - 1 } else { value + 1 };
-            settings.set(name, &json!(nearer)).unwrap();
-            settings.check().unwrap();
-        }
-    }
-
-    #[test]
-    fn a_wrong_name_or_shape_is_told() {
-        let mut settings = Settings::default();
-        let unknown = settings.set("stale_after", &json!(1)).unwrap_err();
-        assert!(unknown.to_string().contains("stale_after"));
-        let shape = settings.set("stale_after_ms", &json!("x")).unwrap_err();
-        assert!(shape.to_string().contains("an integer"), "{shape}");
-        assert!(settings.set("stale_after_ms", &json!(-1)).is_err());
-    }
-}
+mod tests;

@@ -26,9 +26,12 @@ const ADVICE: &[(&str, &str)] = &[
     ("Full", "slow down, or choose an overflow policy"),
     ("LimitExceeded", "stay within the limit"),
     ("Timeout", "also a `TimeoutError`; what was stored stays stored"),
-    ("Closed", "the object was closed; make a new one"),
+    ("Closed", "it was closed, or has ended: the text says what, and how a run ended"),
     ("Disconnected", "the wrapper gave up"),
-    ("StoreInUse", "another coordinator owns the file: use that one, or open read-only"),
+    (
+        "StoreInUse",
+        "another coordinator owns the file: stop it, use that one or another file, or open read-only",
+    ),
     ("StoreError", "nothing of this step was kept; try again"),
     ("StoreUnknown", "it is not known whether the step was kept: read before trying again"),
     ("StoreFormat", "the file has a newer schema, or is none of ours"),
@@ -47,7 +50,10 @@ command line: `--set disconnect_grace_ms=30000`. Settings that contradict each o
 - the delays before a wrapper's first three reconnect attempts add up to no more than `disconnect_grace_ms`;
 - `link_timeout_ms` and those delays stay below `stale_after_ms`;
 - `heartbeat_interval_ms` is below half of `stale_after_ms`;
-- `recovery_grace_ms` is at least `reconnect_cap_ms` and `dial_timeout_ms` together.
+- `recovery_grace_ms` is at least `reconnect_cap_ms` and `dial_timeout_ms` together;
+- `basic_link_timeout_ms` is below `stale_after_ms`;
+- `authorize_timeout_ms` is below `upgrade_timeout_ms`;
+- `max_text_bytes` is at least 64.
 
 A coordinator and its wrappers have settings of their own; give both the same where a relation spans them.
 

@@ -53,6 +53,26 @@ if(stayline_FOUND AND EXISTS "${_stayline_static}" AND NOT TARGET stayline::stay
     unset(_stayline_private)
 endif()
 
+# What somebody asks for by name: `shared` or `static`.
+foreach(_stayline_component IN LISTS stayline_FIND_COMPONENTS)
+    set(stayline_${_stayline_component}_FOUND FALSE)
+    if(_stayline_component STREQUAL "shared" AND TARGET stayline::stayline)
+        set(stayline_shared_FOUND TRUE)
+    elseif(_stayline_component STREQUAL "static" AND TARGET stayline::stayline_static)
+        set(stayline_static_FOUND TRUE)
+    elseif(stayline_FIND_REQUIRED_${_stayline_component} AND stayline_FOUND)
+        set(stayline_FOUND FALSE)
+        if(_stayline_component MATCHES "^(shared|static)$")
+            set(stayline_NOT_FOUND_MESSAGE
+                "the ${_stayline_component} library is not in ${_stayline_libdir}")
+        else()
+            set(stayline_NOT_FOUND_MESSAGE
+                "there is no component ${_stayline_component}; there are shared and static")
+        endif()
+    endif()
+endforeach()
+unset(_stayline_component)
+
 unset(_stayline_libdir)
 unset(_stayline_include)
 unset(_stayline_up)

@@ -79,10 +79,14 @@ pub extern "C" fn stayline_commit_outcome_name(outcome: i32) -> stayline_view {
     stayline_view::numbered(&["lost", "unknown_kept", "unknown_lost", "panic"], outcome)
 }
 
-/// The defaults of `stayline_coordinator_open`. Threads: any.
+/// Writes the defaults of `stayline_coordinator_open`: `struct_size` bytes, the caller's `sizeof`, and no more.
+/// `stayline_coordinator_options_default` calls it. Threads: any.
 #[unsafe(no_mangle)]
-pub extern "C" fn stayline_coordinator_options_default() -> stayline_coordinator_options<'static> {
-    structs::Versioned::DEFAULT
+pub extern "C" fn stayline_coordinator_options_init(
+    options: *mut stayline_coordinator_options<'_>,
+    struct_size: usize,
+) {
+    structs::init(options, struct_size);
 }
 
 /// Opens a store and recovers what was active (R23) before it returns.
@@ -426,12 +430,14 @@ pub extern "C" fn stayline_coordinator_serve(
     })
 }
 
-/// Makes a signed ticket that opens one session's stream.
+/// Makes a signed ticket that opens one session's stream: of the session that is there now, and no
+/// later one of its name. It outlives a restart where the store is a file. May read the store.
 ///
 /// - `ttl_ms`: for how long.
 /// - `out_ticket`: yours; free it with `stayline_buffer_free`.
 ///
-/// Returns `OK`, `CLOSED`, or `INVALID_ARGUMENT` for a bad id or time. Threads: any.
+/// Returns `OK`, `NOT_FOUND` for an unknown session, `CLOSED`, `STORE_ERROR`, or `INVALID_ARGUMENT`
+/// for a bad id or time. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_coordinator_issue_ticket(
     coordinator: Option<&stayline_coordinator>,
@@ -449,10 +455,10 @@ pub extern "C" fn stayline_coordinator_issue_ticket(
     })
 }
 
-/// Checks a ticket.
+/// Checks a ticket. May read the store.
 ///
-/// Returns `OK`, or `UNAUTHORIZED` for one that is wrong, expired, or of another session or
-/// coordinator. Threads: any.
+/// Returns `OK`, `UNAUTHORIZED` for one that is wrong, expired, or of another session or store, or
+/// `STORE_ERROR` where that cannot be told now. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_coordinator_verify_ticket(
     coordinator: Option<&stayline_coordinator>,

@@ -52,7 +52,7 @@ pub enum stayline_status {
     LimitExceeded = 401,
     /// The time is over; what was stored stays stored.
     Timeout = 402,
-    /// The object was closed.
+    /// It was closed, or has ended; the message says what, and how a run ended.
     Closed = 403,
     /// The wrapper gave up (R41); field `reason`.
     Disconnected = 404,

@@ -53,10 +53,14 @@ versioned!(stayline_event_filter {
     limit: u64::MAX,
 });
 
-/// A filter that lets everything through. Threads: any.
+/// Writes a filter that lets everything through: `struct_size` bytes, the caller's `sizeof`, and no more.
+/// `stayline_event_filter_default` calls it. Threads: any.
 #[unsafe(no_mangle)]
-pub extern "C" fn stayline_event_filter_default() -> stayline_event_filter {
-    structs::Versioned::DEFAULT
+pub extern "C" fn stayline_event_filter_init(
+    options: *mut stayline_event_filter,
+    struct_size: usize,
+) {
+    structs::init(options, struct_size);
 }
 
 /// Reads a filter; NULL lets everything through.

@@ -150,7 +150,7 @@ impl Snapshot {
             // Another thread may have been faster; then its watch stays.
             let _ = self.watching.set(Watching { watch, bell });
         }
-        Ok(self.watching.get().ok_or(Error::Closed)?)
+        Ok(self.watching.get().ok_or_else(|| Error::closed("it is not watched"))?)
     }
 
     fn with_view(&self, view: ExecutionView) -> Snapshot {
@@ -202,11 +202,14 @@ pub struct stayline_execution_info {
     pub completed_at_ms: i64,
     /// The stored sign of life (R14).
     pub last_heartbeat_at_ms: i64,
-    /// The same for frames other than heartbeats (R14).
+    /// When its newest frame other than a heartbeat came: to the moment where this coordinator
+    /// runs it, and once it has ended; else as far as it is stored (R14).
     pub last_event_at_ms: i64,
     /// When its wrapper was last heard of: to the moment where this coordinator runs it, else as
     /// far as it is stored, which is refreshed now and then (R14).
     pub last_seen_at_ms: i64,
+    /// The integer `exitCode` of its wrapper's terminal event (R29); `STAYLINE_NONE` for none.
+    pub exit_code: i64,
 }
 versioned!(stayline_execution_info {
     id: stayline_view::NONE,
@@ -226,6 +229,7 @@ versioned!(stayline_execution_info {
     last_heartbeat_at_ms: STAYLINE_NONE,
     last_event_at_ms: STAYLINE_NONE,
     last_seen_at_ms: STAYLINE_NONE,
+    exit_code: STAYLINE_NONE,
 });
 
 /// Reads what it says.
@@ -260,6 +264,7 @@ pub extern "C" fn stayline_execution_get(
             last_heartbeat_at_ms: time(record.last_heartbeat_at),
             last_event_at_ms: time(record.last_event_at),
             last_seen_at_ms: time(snapshot.view.last_seen_at),
+            exit_code: record.exit_code.unwrap_or(STAYLINE_NONE),
             ..structs::Versioned::DEFAULT
         };
         Ok(structs::write(out_info, &info)?)

@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use stayline::Error;
 use stayline::lock::Mutex;
 use stayline::net::client::Wrapper;
+use stayline::threads;
 use stayline::wake::Wake;
 use stayline::wrapper::Told;
 
@@ -80,7 +81,7 @@ impl Hub {
                     sorted = true;
                 }
                 Ok(None) => break,
-                Err(Error::Closed) => {
+                Err(Error::Closed { .. }) => {
                     sorted |= !std::mem::replace(&mut queues.over, true);
                     break;
                 }
@@ -178,9 +179,7 @@ pub extern "C" fn stayline_wrapper_on_kill(
         let callback = callback?;
         hub.queues.lock().kills.get_or_insert_default();
         let own = Arc::clone(hub);
-        let caller = thread::Builder::new()
-            .name("stayline-kill".to_owned())
-            .spawn(move || call_back(&own, &callback))
+        let caller = threads::spawn("stayline-kill", move || call_back(&own, &callback))
             .map_err(|_| Error::LimitExceeded { limit: "threads", value: 1 })?;
         hub.callers.lock().push(caller);
         Ok(())

@@ -34,10 +34,14 @@ versioned!(stayline_interrupt_options {
     grace_ms: STAYLINE_GRACE_DEFAULT,
 });
 
-/// The defaults of `stayline_session_interrupt`. Threads: any.
+/// Writes the defaults of `stayline_session_interrupt`: `struct_size` bytes, the caller's `sizeof`, and no more.
+/// `stayline_interrupt_options_default` calls it. Threads: any.
 #[unsafe(no_mangle)]
-pub extern "C" fn stayline_interrupt_options_default() -> stayline_interrupt_options {
-    structs::Versioned::DEFAULT
+pub extern "C" fn stayline_interrupt_options_init(
+    options: *mut stayline_interrupt_options,
+    struct_size: usize,
+) {
+    structs::init(options, struct_size);
 }
 
 /// The verdict on an interrupt (R11).

@@ -2,13 +2,12 @@
 
 use std::mem::MaybeUninit;
 
-use serde_json::Value;
 use stayline::Error;
 use stayline::wrapper::Job;
 
 use crate::boundary;
 use crate::error::{OutError, stayline_status};
-use crate::structs::{self, Versioned, versioned};
+use crate::structs::{self, versioned};
 use crate::text::{stayline_buffer, stayline_view};
 use crate::wrapper::stayline_wrapper;
 
@@ -37,10 +36,11 @@ versioned!(stayline_job {
     branch: stayline_view::NONE,
 });
 
-/// A job without anything. Threads: any.
+/// Writes a job without anything: `struct_size` bytes, the caller's `sizeof`, and no more.
+/// `stayline_job_default` calls it. Threads: any.
 #[unsafe(no_mangle)]
-pub extern "C" fn stayline_job_default() -> stayline_job {
-    Versioned::DEFAULT
+pub extern "C" fn stayline_job_init(options: *mut stayline_job, struct_size: usize) {
+    structs::init(options, struct_size);
 }
 
 /// Reads a job; NULL for one without anything.
@@ -110,15 +110,9 @@ pub extern "C" fn stayline_wrapper_agent_event(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(wrapper, out_error, |hub| {
-        let properties = self::properties(&properties)?;
-        Ok(hub.core.agent_event(event_type.text("event_type")?, &properties)?)
+        let properties = properties.optional("properties")?.unwrap_or("{}");
+        Ok(hub.core.agent_event(event_type.text("event_type")?, properties)?)
     })
-}
-
-/// Reads an agent event's properties.
-pub(crate) fn properties(text: &stayline_view) -> Result<Value, Error> {
-    serde_json::from_str(text.optional("properties")?.unwrap_or("{}"))
-        .map_err(|error| Error::invalid(format!("the properties are no JSON: {error}")))
 }
 
 /// The run is idle (R51): tasks run, `complete` goes out, it drains and closes. For hosts without

@@ -41,6 +41,11 @@ layout! {
             Close = STAYLINE_ACTION_KIND_CLOSE,
             Tell = STAYLINE_ACTION_KIND_TELL,
         }
+        server::stayline_authorization {
+            Deny = STAYLINE_AUTHORIZATION_DENY,
+            Allow = STAYLINE_AUTHORIZATION_ALLOW,
+            Later = STAYLINE_AUTHORIZATION_LATER,
+        }
         coordinator::stayline_commit_outcome {
             Lost = STAYLINE_COMMIT_OUTCOME_LOST,
             UnknownKept = STAYLINE_COMMIT_OUTCOME_UNKNOWN_KEPT,
@@ -141,6 +146,11 @@ layout! {
             base_path,
             tls_certificate,
             tls_key,
+            max_sockets,
+            max_unauthenticated_sockets,
+            max_requests,
+            max_body_bytes,
+            workers,
         }
         text::stayline_buffer {
             data,
@@ -187,6 +197,7 @@ layout! {
             last_heartbeat_at_ms,
             last_event_at_ms,
             last_seen_at_ms,
+            exit_code,
         }
         hub::stayline_kill_callback {
             call,
@@ -245,16 +256,17 @@ layout! {
             refusal,
             execution_status,
             detail,
-        }
-        sending::stayline_send_options {
-            struct_size,
-            droppable,
-            timestamp_ms,
+            retry_after_ms,
         }
         sending::stayline_outcome {
             struct_size,
             status,
             unacknowledged,
+        }
+        sending::stayline_send_options {
+            struct_size,
+            droppable,
+            timestamp_ms,
         }
         session::stayline_start_options {
             struct_size,
@@ -316,6 +328,7 @@ layout! {
             settings,
             retry_first,
             active,
+            proxy,
         }
     }
 }

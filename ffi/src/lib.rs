@@ -40,6 +40,7 @@ mod log;
 mod notification;
 mod process;
 mod sansio;
+mod sansio_sending;
 mod sending;
 mod server;
 mod session;

@@ -158,9 +158,9 @@ pub extern "C" fn stayline_link_closed(
     out_error: OutError<'_>,
 ) -> stayline_status {
     boundary::on(link, out_error, |held| {
-        match held.link.closed(code, reason.optional("reason")?.unwrap_or("")) {
+        match held.link.closed(code, &reason.optional_said("reason")?.unwrap_or_default()) {
             // The coordinator has closed it before.
-            Err(Error::Closed) => Ok(()),
+            Err(Error::Closed { .. }) => Ok(()),
             told => Ok(told?),
         }
     })

@@ -14,9 +14,9 @@ use crate::boundary::{self, Guard, Object, object, required};
 use crate::clock::STAYLINE_NONE;
 use crate::error::{OutError, stayline_status};
 use crate::job::{self, stayline_job};
-use crate::sending::{self, stayline_outcome, stayline_send_options};
+use crate::sending::{self, stayline_outcome};
 use crate::settings::{self, stayline_settings};
-use crate::structs::{self, Versioned, versioned};
+use crate::structs::{self, versioned};
 use crate::text::{stayline_buffer, stayline_view};
 use crate::wrapper::{self, stayline_wrapper_state};
 
@@ -119,18 +119,23 @@ pub struct stayline_refused {
     pub execution_status: stayline_view,
     /// What went wrong, for people; may be none.
     pub detail: stayline_view,
+    /// The `Retry-After` header, in ms: the next attempt comes no sooner, as far as
+    /// `reconnect_cap_ms` goes (R41); 0: not there.
+    pub retry_after_ms: i64,
 }
 versioned!(stayline_refused {
     status: 0,
     refusal: stayline_view::NONE,
     execution_status: stayline_view::NONE,
     detail: stayline_view::NONE,
+    retry_after_ms: 0,
 });
 
-/// A handshake that got no answer. Threads: any.
+/// Writes a handshake that got no answer: `struct_size` bytes, the caller's `sizeof`, and no more.
+/// `stayline_refused_default` calls it. Threads: any.
 #[unsafe(no_mangle)]
-pub extern "C" fn stayline_refused_default() -> stayline_refused {
-    Versioned::DEFAULT
+pub extern "C" fn stayline_refused_init(options: *mut stayline_refused, struct_size: usize) {
+    structs::init(options, struct_size);
 }
 
 /// An attempt failed: refused, timed out, or never answered (R46).
@@ -156,7 +161,8 @@ pub extern "C" fn stayline_sansio_handle_refused(
                 .execution_status
                 .optional("execution_status")?
                 .and_then(Status::parse),
-            detail: refused.detail.optional("detail")?.unwrap_or("").to_owned(),
+            retry_after_ms: (refused.retry_after_ms > 0).then_some(refused.retry_after_ms),
+            detail: refused.detail.optional_said("detail")?.unwrap_or_default().into_owned(),
         };
         machine.lock().handle_refused(attempt, refused, now_ms);
         Ok(())
@@ -180,8 +186,8 @@ pub extern "C" fn stayline_sansio_handle_closed(
 ) -> stayline_status {
     boundary::on(sansio, out_error, |machine| {
         let now_ms = moment(now_ms, "now_ms")?;
-        let reason = reason.optional("reason")?.unwrap_or("");
-        machine.lock().handle_closed(attempt, code, reason, now_ms);
+        let reason = reason.optional_said("reason")?.unwrap_or_default();
+        machine.lock().handle_closed(attempt, code, &reason, now_ms);
         Ok(())
     })
 }
@@ -216,114 +222,6 @@ pub extern "C" fn stayline_sansio_handle_timeout(
     boundary::on(sansio, out_error, |machine| {
         let now_ms = moment(now_ms, "now_ms")?;
         machine.lock().handle_timeout(now_ms);
-        Ok(())
-    })
-}
-
-/// Sends an event; never waits (R40, R44).
-///
-/// - `data`: JSON; none: `{}`.
-/// - `options`: NULL for the defaults; its timestamp, where there is none, is `now_ms`.
-///
-/// Returns `OK`, `INVALID_EVENT`, `FULL`, or `CLOSED` after the end. Threads: any.
-#[unsafe(no_mangle)]
-pub extern "C" fn stayline_sansio_send(
-    sansio: *mut stayline_sansio,
-    event_type: stayline_view,
-    data: stayline_view,
-    options: *const stayline_send_options,
-    now_ms: i64,
-    out_error: OutError<'_>,
-) -> stayline_status {
-    boundary::on(sansio, out_error, |machine| {
-        let now_ms = moment(now_ms, "now_ms")?;
-        let (event_type, data) = (event_type.text("event_type")?, data.optional("data")?);
-        let options = sending::send_options(options)?;
-        Ok(machine.lock().send(event_type, data.unwrap_or("{}"), options, now_ms)?)
-    })
-}
-
-/// Whether a send may succeed where the last one said `FULL`. Threads: any.
-#[unsafe(no_mangle)]
-pub extern "C" fn stayline_sansio_has_room(sansio: Option<&stayline_sansio>) -> bool {
-    boundary::look(sansio, false, |machine| machine.lock().has_room())
-}
-
-/// The run has ended: `complete` goes out, then it drains and closes (R51).
-///
-/// - `branch`: may be none.
-///
-/// Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
-/// any.
-#[unsafe(no_mangle)]
-pub extern "C" fn stayline_sansio_complete(
-    sansio: *mut stayline_sansio,
-    exit_code: i64,
-    branch: stayline_view,
-    now_ms: i64,
-    out_error: OutError<'_>,
-) -> stayline_status {
-    boundary::on(sansio, out_error, |machine| {
-        let now_ms = moment(now_ms, "now_ms")?;
-        Ok(machine.lock().complete(exit_code, branch.optional("branch")?, now_ms)?)
-    })
-}
-
-/// The run has failed: a fatal `error` goes out, then it drains and closes.
-///
-/// Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
-/// any.
-#[unsafe(no_mangle)]
-pub extern "C" fn stayline_sansio_fail(
-    sansio: *mut stayline_sansio,
-    error: stayline_view,
-    now_ms: i64,
-    out_error: OutError<'_>,
-) -> stayline_status {
-    boundary::on(sansio, out_error, |machine| {
-        let now_ms = moment(now_ms, "now_ms")?;
-        Ok(machine.lock().fail(error.text("error")?, now_ms)?)
-    })
-}
-
-/// The run was stopped: `interrupted` goes out, then it drains and closes.
-///
-/// - `reason`: may be none.
-///
-/// Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
-/// any.
-#[unsafe(no_mangle)]
-pub extern "C" fn stayline_sansio_interrupted(
-    sansio: *mut stayline_sansio,
-    reason: stayline_view,
-    now_ms: i64,
-    out_error: OutError<'_>,
-) -> stayline_status {
-    boundary::on(sansio, out_error, |machine| {
-        let now_ms = moment(now_ms, "now_ms")?;
-        Ok(machine.lock().interrupted(reason.optional("reason")?, now_ms)?)
-    })
-}
-
-/// The host closes: nothing is sent, retried or told any more (R42).
-///
-/// - `out_unacknowledged`: may be NULL. How many events were given up.
-///
-/// Returns `OK`. Threads: any.
-#[unsafe(no_mangle)]
-pub extern "C" fn stayline_sansio_close(
-    sansio: *mut stayline_sansio,
-    now_ms: i64,
-    mut out_unacknowledged: Option<&mut MaybeUninit<u64>>,
-    out_error: OutError<'_>,
-) -> stayline_status {
-    boundary::optional(&mut out_unacknowledged);
-    boundary::on(sansio, out_error, |machine| {
-        let now_ms = moment(now_ms, "now_ms")?;
-        let given_up = machine.lock().close(now_ms);
-        if let Some(out_unacknowledged) = out_unacknowledged {
-            out_unacknowledged.write(given_up);
-        }
         Ok(())
     })
 }
@@ -387,8 +285,8 @@ pub extern "C" fn stayline_sansio_handle_agent_event(
     boundary::on(sansio, out_error, |machine| {
         let now_ms = moment(now_ms, "now_ms")?;
         let event_type = event_type.text("event_type")?;
-        let properties = job::properties(&properties)?;
-        Ok(machine.lock().handle_agent_event(event_type, &properties, now_ms)?)
+        let properties = properties.optional("properties")?.unwrap_or("{}");
+        Ok(machine.lock().handle_agent_event(event_type, properties, now_ms)?)
     })
 }
 
@@ -539,11 +437,9 @@ pub extern "C" fn stayline_sansio_outcome(
                 (*status, error.clone(), *unacknowledged)
             }
             Outcome::Drained => (None, None, 0),
-            Outcome::Replaced => return Err(Error::Superseded.into()),
-            Outcome::Disconnected { reason } => {
-                return Err(Error::Disconnected { reason: reason.to_string() }.into());
+            gone @ (Outcome::Replaced | Outcome::Disconnected { .. } | Outcome::Closed { .. }) => {
+                return Err(gone.as_error().into());
             }
-            Outcome::Closed { .. } => return Err(Error::Closed.into()),
         };
         sending::write_outcome(out_outcome, out_error_text, status, error, unacknowledged)
     })

@@ -29,10 +29,14 @@ pub struct stayline_send_options {
 }
 versioned!(stayline_send_options { droppable: false, timestamp_ms: STAYLINE_NONE });
 
-/// The defaults of `stayline_wrapper_send`. Threads: any.
+/// Writes the defaults of `stayline_wrapper_send`: `struct_size` bytes, the caller's `sizeof`, and no more.
+/// `stayline_send_options_default` calls it. Threads: any.
 #[unsafe(no_mangle)]
-pub extern "C" fn stayline_send_options_default() -> stayline_send_options {
-    Versioned::DEFAULT
+pub extern "C" fn stayline_send_options_init(
+    options: *mut stayline_send_options,
+    struct_size: usize,
+) {
+    structs::init(options, struct_size);
 }
 
 /// Reads send options; NULL for the defaults.
@@ -54,6 +58,8 @@ pub(crate) fn send_options(options: *const stayline_send_options) -> Result<Send
 /// - `INVALID_EVENT`: the other side would refuse it (R40); nothing is sent.
 /// - `FULL`: no room in time; nothing is sent.
 /// - `CLOSED`: after the end.
+/// - `DISCONNECTED`: the wrapper gave up.
+/// - `SUPERSEDED`: another wrapper took over.
 ///
 /// Threads: any; events keep the order of calls that follow one another.
 #[unsafe(no_mangle)]
@@ -92,8 +98,8 @@ pub extern "C" fn stayline_wrapper_try_send(
 ///
 /// - `branch`: may be none.
 ///
-/// Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
-/// any.
+/// What is too large for a frame is cut (R40). Returns `OK`, `CLOSED` after the end, `DISCONNECTED`
+/// or `SUPERSEDED`. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_wrapper_complete(
     wrapper: *mut stayline_wrapper,
@@ -110,30 +116,111 @@ pub extern "C" fn stayline_wrapper_complete(
 ///
 /// - `error`: what the execution's error becomes.
 ///
-/// Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
-/// any.
+/// What is too large for a frame is cut (R40). Returns `OK`, `CLOSED` after the end, `DISCONNECTED`
+/// or `SUPERSEDED`. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_wrapper_fail(
     wrapper: *mut stayline_wrapper,
     error: stayline_view,
     out_error: OutError<'_>,
 ) -> stayline_status {
-    boundary::on(wrapper, out_error, |hub| Ok(hub.core.fail(error.text("error")?)?))
+    boundary::on(wrapper, out_error, |hub| Ok(hub.core.fail(&error.said("error")?, None)?))
+}
+
+/// The run has failed, with an exit code: as `stayline_wrapper_fail`, and the code is kept on the
+/// execution (R29).
+///
+/// - `error`: what the execution's error becomes.
+/// - `exit_code`: `STAYLINE_NONE`: none.
+///
+/// Returns as `stayline_wrapper_fail`. Threads: any.
+#[unsafe(no_mangle)]
+pub extern "C" fn stayline_wrapper_fail_with_exit_code(
+    wrapper: *mut stayline_wrapper,
+    error: stayline_view,
+    exit_code: i64,
+    out_error: OutError<'_>,
+) -> stayline_status {
+    boundary::on(wrapper, out_error, |hub| {
+        Ok(hub.core.fail(&error.said("error")?, given_code(exit_code))?)
+    })
 }
 
 /// The run was stopped: sends `interrupted`, drains and closes.
 ///
 /// - `reason`: may be none.
 ///
-/// Returns `OK`, `INVALID_EVENT` for a text that is too large, or `CLOSED` after the end. Threads:
-/// any.
+/// What is too large for a frame is cut (R40). Returns `OK`, `CLOSED` after the end, `DISCONNECTED`
+/// or `SUPERSEDED`. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_wrapper_interrupted(
     wrapper: *mut stayline_wrapper,
     reason: stayline_view,
     out_error: OutError<'_>,
 ) -> stayline_status {
-    boundary::on(wrapper, out_error, |hub| Ok(hub.core.interrupted(reason.optional("reason")?)?))
+    boundary::on(wrapper, out_error, |hub| {
+        Ok(hub.core.interrupted(reason.optional_said("reason")?.as_deref(), None)?)
+    })
+}
+
+/// The run was stopped, with an exit code: as `stayline_wrapper_interrupted`, and the code is kept
+/// on the execution (R29).
+///
+/// - `reason`: may be none.
+/// - `exit_code`: `STAYLINE_NONE`: none.
+///
+/// Returns as `stayline_wrapper_interrupted`. Threads: any.
+#[unsafe(no_mangle)]
+pub extern "C" fn stayline_wrapper_interrupted_with_exit_code(
+    wrapper: *mut stayline_wrapper,
+    reason: stayline_view,
+    exit_code: i64,
+    out_error: OutError<'_>,
+) -> stayline_status {
+    boundary::on(wrapper, out_error, |hub| {
+        Ok(hub
+            .core
+            .interrupted(reason.optional_said("reason")?.as_deref(), given_code(exit_code))?)
+    })
+}
+
+/// The code that has the run in its hands ended by an error before it had ended the run (R51a).
+/// The run fails, or is interrupted, as `stayline_wrapper_fail_with_exit_code` and
+/// `stayline_wrapper_interrupted_with_exit_code` do it; then this waits until that is known, for
+/// `ack_timeout_ms` at most, five seconds where the code was stopped.
+///
+/// - `what`: what is told of the error; it is cut to `max_text_bytes`.
+/// - `stopped`: it was stopped from outside, so that the run is interrupted. So is one that a kill
+///   has asked to stop, whatever this says.
+/// - `exit_code`: `STAYLINE_NONE`: none.
+///
+/// Returns:
+/// - `OK`: it has ended.
+/// - `TIMEOUT`: its ending is under way.
+/// - `CLOSED`, `DISCONNECTED`, `SUPERSEDED`: it has had its ending, and is left alone.
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub extern "C" fn stayline_wrapper_raised(
+    wrapper: *mut stayline_wrapper,
+    what: stayline_view,
+    stopped: bool,
+    exit_code: i64,
+    out_error: OutError<'_>,
+) -> stayline_status {
+    boundary::on(wrapper, out_error, |hub| {
+        let what = what.optional_said("what")?.unwrap_or_default();
+        let patience = hub.core.raised(&what, stopped, given_code(exit_code))?;
+        let patience = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
+        let look = || if_known(hub.core.outcome(Some(Duration::ZERO)));
+        hub.changes.wait_aside(patience, look)?.ok_or(Error::Timeout)?;
+        Ok(())
+    })
+}
+
+/// An exit code that may be none.
+pub(crate) fn given_code(exit_code: i64) -> Option<i64> {
+    (exit_code != STAYLINE_NONE).then_some(exit_code)
 }
 
 /// How it ended. Set `struct_size`.
@@ -210,7 +297,7 @@ pub(crate) fn write_outcome(
 /// - `timeout_ms`: 0: does not wait, below 0: for ever.
 ///
 /// Returns `OK`, `TIMEOUT`, or `CLOSED` when it was closed, also while this call waited, or is over
-/// with something left. Threads: any.
+/// with something left; `DISCONNECTED` or `SUPERSEDED` when it is over for that. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_wrapper_flush(
     wrapper: Option<&stayline_wrapper>,
@@ -224,13 +311,16 @@ pub extern "C" fn stayline_wrapper_flush(
                 return Ok((left == 0).then_some(()));
             }
             // Closing gives up what is left, so that nothing is.
-            let is_out = match hub.core.outcome(Some(Duration::ZERO)) {
-                Ok(Outcome::Done { unacknowledged, .. }) => unacknowledged == 0,
-                Ok(_) => true,
-                Err(Error::Closed) => false,
-                Err(_) => left == 0,
-            };
-            if is_out { Ok(Some(())) } else { Err(Error::Closed.into()) }
+            match hub.core.outcome(Some(Duration::ZERO)) {
+                Ok(Outcome::Done { unacknowledged: left @ 1.., .. }) => {
+                    let why = format!("the run has ended, and {left} events were not acknowledged");
+                    Err(Error::closed(why).into())
+                }
+                Ok(_) => Ok(Some(())),
+                Err(closed @ Error::Closed { .. }) => Err(closed.into()),
+                Err(_) if left == 0 => Ok(Some(())),
+                Err(gone) => Err(gone.into()),
+            }
         })?;
         Ok(flushed.ok_or(Error::Timeout)?)
     })

@@ -3,11 +3,11 @@
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
 use stayline::Error;
 use stayline::coordinator::{
     AttachOptions, Credential, FailOptions, Session, StartOptions, SubscribeOptions,
 };
+use stayline::protocol::Payload;
 
 use crate::boundary::{self, Object, object, required};
 use crate::clock::STAYLINE_NONE;
@@ -54,10 +54,14 @@ versioned!(stayline_start_options {
     token: stayline_view::NONE,
 });
 
-/// The defaults of `stayline_session_start`. Threads: any.
+/// Writes the defaults of `stayline_session_start`: `struct_size` bytes, the caller's `sizeof`, and no more.
+/// `stayline_start_options_default` calls it. Threads: any.
 #[unsafe(no_mangle)]
-pub extern "C" fn stayline_start_options_default() -> stayline_start_options {
-    structs::Versioned::DEFAULT
+pub extern "C" fn stayline_start_options_init(
+    options: *mut stayline_start_options,
+    struct_size: usize,
+) {
+    structs::init(options, struct_size);
 }
 
 /// How to attach a link. Begin with `stayline_attach_options_default()`.
@@ -88,10 +92,14 @@ versioned!(stayline_attach_options {
     attempt: 0,
 });
 
-/// The defaults of `stayline_session_attach`. Threads: any.
+/// Writes the defaults of `stayline_session_attach`: `struct_size` bytes, the caller's `sizeof`, and no more.
+/// `stayline_attach_options_default` calls it. Threads: any.
 #[unsafe(no_mangle)]
-pub extern "C" fn stayline_attach_options_default() -> stayline_attach_options {
-    structs::Versioned::DEFAULT
+pub extern "C" fn stayline_attach_options_init(
+    options: *mut stayline_attach_options,
+    struct_size: usize,
+) {
+    structs::init(options, struct_size);
 }
 
 /// How to fail an execution. Begin with `stayline_fail_options_default()`.
@@ -116,10 +124,14 @@ versioned!(stayline_fail_options {
     only_pending: false,
 });
 
-/// The defaults of `stayline_session_fail`. Threads: any.
+/// Writes the defaults of `stayline_session_fail`: `struct_size` bytes, the caller's `sizeof`, and no more.
+/// `stayline_fail_options_default` calls it. Threads: any.
 #[unsafe(no_mangle)]
-pub extern "C" fn stayline_fail_options_default() -> stayline_fail_options {
-    structs::Versioned::DEFAULT
+pub extern "C" fn stayline_fail_options_init(
+    options: *mut stayline_fail_options,
+    struct_size: usize,
+) {
+    structs::init(options, struct_size);
 }
 
 /// Its id; it lives as long as the handle. Threads: any.
@@ -238,9 +250,9 @@ pub extern "C" fn stayline_session_fail(
         let did = held.core.fail(
             execution_id.text("execution_id")?,
             FailOptions {
-                message: message.text("message")?.to_owned(),
+                message: message.said("message")?.into_owned(),
                 event_type: options.event_type.optional("event_type")?.map(str::to_owned),
-                payload: options.payload.optional("payload")?.map(object_of).transpose()?,
+                payload: options.payload.optional("payload")?.map(Payload::parse).transpose()?,
                 suppress_notification: options.suppress_notification,
                 only_pending: options.only_pending,
             },
@@ -277,8 +289,8 @@ pub extern "C" fn stayline_session_finish(
         let status = execution::read_status(status)?
             .ok_or_else(|| Error::invalid("the status is 0; name how the execution ended"))?;
         let at = (completed_at_ms != STAYLINE_NONE).then_some(completed_at_ms);
-        let message = message.optional("message")?;
-        Ok(held.core.finish(execution_id.text("execution_id")?, status, message, at)?)
+        let message = message.optional_said("message")?;
+        Ok(held.core.finish(execution_id.text("execution_id")?, status, message.as_deref(), at)?)
     })
 }
 
@@ -519,10 +531,4 @@ pub extern "C" fn stayline_session_subscribe(
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_session_free(session: Option<Box<stayline_session>>) {
     drop(session);
-}
-
-/// A JSON object.
-fn object_of(text: &str) -> Result<Map<String, Value>, Error> {
-    serde_json::from_str(text)
-        .map_err(|error| Error::invalid(format!("the payload is no JSON object: {error}")))
 }

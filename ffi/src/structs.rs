@@ -72,6 +72,23 @@ pub(crate) fn read<T: Versioned>(options: *const T) -> Result<T, Error> {
     Ok(value)
 }
 
+/// Writes the defaults, no further than the caller's version of the struct goes. A newer one than
+/// this library's keeps its own size, and what is not known here is zero: whoever reads it says so.
+pub(crate) fn init<T: Versioned>(out: *mut T, struct_size: usize) {
+    if out.is_null() || struct_size < size_of::<usize>() {
+        return;
+    }
+    let value = T::DEFAULT;
+    let known = struct_size.min(size_of::<T>());
+    // SAFETY: the caller promises `struct_size` writable bytes, `value` has at least `known`, and
+    // the first field of both is the size.
+    unsafe {
+        ptr::write_bytes(out.cast::<u8>(), 0, struct_size);
+        ptr::copy_nonoverlapping((&raw const value).cast::<u8>(), out.cast::<u8>(), known);
+        out.cast::<usize>().write(struct_size);
+    }
+}
+
 /// Checks what will be written to, before something is waited for or done; NULL is fine.
 pub(crate) fn check_optional<T: Versioned>(out: *const T) -> Result<(), Error> {
     if out.is_null() {

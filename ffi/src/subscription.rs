@@ -42,10 +42,14 @@ versioned!(stayline_subscribe_options {
     until: stayline_view::NONE,
 });
 
-/// The defaults of `stayline_session_subscribe`. Threads: any.
+/// Writes the defaults of `stayline_session_subscribe`: `struct_size` bytes, the caller's `sizeof`, and no more.
+/// `stayline_subscribe_options_default` calls it. Threads: any.
 #[unsafe(no_mangle)]
-pub extern "C" fn stayline_subscribe_options_default() -> stayline_subscribe_options {
-    structs::Versioned::DEFAULT
+pub extern "C" fn stayline_subscribe_options_init(
+    options: *mut stayline_subscribe_options,
+    struct_size: usize,
+) {
+    structs::init(options, struct_size);
 }
 
 /// A cursor over a session's log: the past, a `connected` record, then what is live; each stored
@@ -91,7 +95,7 @@ impl stayline_subscription {
 impl Reading {
     fn look(&self) -> Result<Option<Found>, Failure> {
         if self.closed.load(Ordering::Acquire) {
-            return Err(Error::Closed.into());
+            return Err(Error::closed("the subscription was closed").into());
         }
         if self.ended.load(Ordering::Acquire) {
             return Ok(Some(Found::End));

@@ -1,8 +1,10 @@
 //! The two kinds of text that cross: borrowed views and owned buffers.
 
+use std::borrow::Cow;
 use std::ffi::{c_char, c_void};
 
 use stayline::Error;
+use stayline::credentials::without_credentials;
 
 use crate::boundary;
 
@@ -45,8 +47,38 @@ impl stayline_view {
         stayline_view::maybe(index.and_then(|index| names.get(index)).copied())
     }
 
-    /// The text, if there is one. `what` names the argument in the error.
+    /// The text, if there is one. `what` names the argument in the error, which shows the text too,
+    /// unless it is a secret.
     pub(crate) fn optional(&self, what: &str) -> Result<Option<&str>, Error> {
+        let Some(bytes) = self.bytes(what)? else { return Ok(None) };
+        str::from_utf8(bytes).map(Some).map_err(|error| {
+            let shown = match what {
+                "key" | "proxy" | "ticket" | "token" => String::new(),
+                "address" | "location" | "url" => {
+                    format!(" \"{}\"", without_credentials(&written_out(bytes)))
+                }
+                _ => format!(" \"{}\"", written_out(bytes)),
+            };
+            Error::invalid(format!("{what}{shown} is not UTF-8 (at byte {})", error.valid_up_to()))
+        })
+    }
+
+    /// A text for people, if there is one: what is not UTF-8 in it is written out, `\xff`. Whatever it
+    /// says, what it tells of is told.
+    pub(crate) fn optional_said(&self, what: &str) -> Result<Option<Cow<'_, str>>, Error> {
+        let bytes = self.bytes(what)?;
+        Ok(bytes.map(|bytes| match str::from_utf8(bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => Cow::Owned(written_out(bytes)),
+        }))
+    }
+
+    /// A text for people; an error when there is none.
+    pub(crate) fn said(&self, what: &str) -> Result<Cow<'_, str>, Error> {
+        self.optional_said(what)?.ok_or_else(|| Error::invalid(format!("{what} is NULL")))
+    }
+
+    fn bytes(&self, what: &str) -> Result<Option<&[u8]>, Error> {
         if self.data.is_null() {
             return match self.len {
                 0 => Ok(None),
@@ -58,16 +90,23 @@ impl stayline_view {
         }
         // SAFETY: the caller promises `len` readable bytes at `data` for the length of the call
         // (header, "Text"), and nobody writes to them meanwhile.
-        let bytes = unsafe { std::slice::from_raw_parts(self.data.cast::<u8>(), self.len) };
-        std::str::from_utf8(bytes).map(Some).map_err(|error| {
-            Error::invalid(format!("{what} is not UTF-8 (at byte {})", error.valid_up_to()))
-        })
+        Ok(Some(unsafe { std::slice::from_raw_parts(self.data.cast::<u8>(), self.len) }))
     }
 
     /// The text; an error when there is none.
     pub(crate) fn text(&self, what: &str) -> Result<&str, Error> {
         self.optional(what)?.ok_or_else(|| Error::invalid(format!("{what} is NULL")))
     }
+}
+
+/// Bytes as text, those that are none as `\xff`.
+fn written_out(bytes: &[u8]) -> String {
+    let mut written = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        written.push_str(chunk.valid());
+        chunk.invalid().iter().for_each(|byte| written.push_str(&format!("\\x{byte:02x}")));
+    }
+    written
 }
 
 /// Text that the caller owns and frees with `stayline_buffer_free`. UTF-8; a NUL follows it,

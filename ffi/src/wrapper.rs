@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use stayline::Error;
 use stayline::lock::Mutex;
-use stayline::net::client::{Wrapper, WrapperOptions};
+use stayline::net::client::{Proxy, Wrapper, WrapperOptions};
 use stayline::wake::Wake;
 use stayline::wrapper::State;
 
@@ -49,6 +49,10 @@ pub struct stayline_wrapper_options<'a> {
     /// agent and answers with `stayline_wrapper_aborted` (R52). Hosts that give jobs and turns
     /// themselves switch it off.
     pub active: bool,
+    /// Whether it goes through a proxy (`CONNECT`; TLS goes through it end to end): none or
+    /// `environment` (default), as `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say; `none`, never;
+    /// or the address of one, `http://[USER:PASSWORD@]HOST[:PORT]`.
+    pub proxy: stayline_view,
 }
 
 // SAFETY: as the macro `versioned` says; a lifetime keeps it from being used here.
@@ -63,13 +67,18 @@ unsafe impl Versioned for stayline_wrapper_options<'_> {
         settings: None,
         retry_first: false,
         active: true,
+        proxy: stayline_view::NONE,
     };
 }
 
-/// The defaults of `stayline_wrapper_open`. Threads: any.
+/// Writes the defaults of `stayline_wrapper_open`: `struct_size` bytes, the caller's `sizeof`, and no more.
+/// `stayline_wrapper_options_default` calls it. Threads: any.
 #[unsafe(no_mangle)]
-pub extern "C" fn stayline_wrapper_options_default() -> stayline_wrapper_options<'static> {
-    Versioned::DEFAULT
+pub extern "C" fn stayline_wrapper_options_init(
+    options: *mut stayline_wrapper_options<'_>,
+    struct_size: usize,
+) {
+    structs::init(options, struct_size);
 }
 
 /// Begins the first connection attempt and returns at once.
@@ -78,7 +87,7 @@ pub extern "C" fn stayline_wrapper_options_default() -> stayline_wrapper_options
 ///
 /// Returns:
 /// - `OK`
-/// - `INVALID_ARGUMENT`: an address that is none; no session or execution id.
+/// - `INVALID_ARGUMENT`: an address or a proxy that is none; no session or execution id.
 /// - `INVALID_SETTINGS`: settings that contradict each other (R24).
 /// - `FORK_ERROR`: settings of the process that this one was forked from.
 /// - `LIMIT_EXCEEDED`: no thread can be made.
@@ -103,6 +112,7 @@ pub extern "C" fn stayline_wrapper_open(
             session_id: session_id.clone(),
             execution_id: execution_id.clone(),
             token: options.token.optional("token")?.map(str::to_owned),
+            proxy: Proxy::parse(options.proxy.optional("proxy")?.unwrap_or_default()),
             settings: settings.clone(),
             retry_first: options.retry_first,
             active: options.active,

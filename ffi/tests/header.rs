@@ -35,14 +35,36 @@ fn generated() -> String {
         .expect("the sources are read");
     let mut text = Vec::new();
     bindings.write(&mut text);
-    tidy(&String::from_utf8(text).expect("UTF-8"))
+    with_defaults(&tidy(&String::from_utf8(text).expect("UTF-8")))
+}
+
+/// Behind each function that initialises a struct, one that returns it: compiled into the caller, so
+/// that a library with a longer struct writes no further than the caller's goes.
+fn with_defaults(header: &str) -> String {
+    let mut text = String::new();
+    let mut name = None;
+    for line in header.lines() {
+        text += line;
+        text += "\n";
+        let begun = line.strip_prefix("void ").and_then(|rest| rest.split_once("_init("));
+        name = begun.map(|(name, _)| name).or(name);
+        if let Some(name) = name.take_if(|_| line.ends_with(';')) {
+            text += &format!(
+                "\n/**\n * What `{name}_init` writes, for the struct of this header. Threads: any.\n \
+                 */\nstatic inline {name} {name}_default(void)\n{{\n    {name} options;\n    \
+                 {name}_init(&options, sizeof options);\n    return options;\n}}\n"
+            );
+        }
+    }
+    text
 }
 
 /// As a person would have typed it.
 fn tidy(text: &str) -> String {
     let lines = text.lines().map(|line| {
         let line = line.trim_end().replace(" ** out", " **out");
-        match line.split_once(" -").filter(|_| line.starts_with("#define")) {
+        let is_number = line.starts_with("#define") && line.split(' ').count() == 3;
+        match line.split_once(" -").filter(|_| is_number) {
             Some((name, number)) => format!("{name} (-{number})"),
             None => line,
         }

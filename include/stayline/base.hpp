@@ -16,6 +16,15 @@
 #include <utility>
 #include <vector>
 
+/// Whether this is compiled with exceptions. Without them (`-fno-exceptions`) an error that would be
+/// thrown ends the process by `std::abort`, after its text on stderr: where errors are to be handled,
+/// call the functions of stayline.h by `get()`.
+#if defined(__cpp_exceptions)
+#define STAYLINE_EXCEPTIONS 1
+#else
+#define STAYLINE_EXCEPTIONS 0
+#endif
+
 namespace stayline {
 
 /// A point in time, to the ms.
@@ -40,6 +49,19 @@ inline std::uint32_t abi_version() { return stayline_abi_version(); }
 
 /// Not for hosts.
 namespace detail {
+
+/// Runs code of the host's that C has called: no exception gets out.
+template <typename Code>
+void swallowing(Code&& code) noexcept {
+#if STAYLINE_EXCEPTIONS
+    try {
+        code();
+    } catch (...) {
+    }
+#else
+    code();
+#endif
+}
 
 /// A text for C, read during the call. An empty one is a text all the same.
 inline stayline_view given(std::string_view text) {

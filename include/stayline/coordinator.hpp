@@ -37,7 +37,7 @@ struct CoordinatorOptions {
 ///
 /// It is closed by `close`, or when the last object that was got from it ends. Any thread may use
 /// it.
-class Coordinator : public detail::Handle<stayline_coordinator> {
+class [[nodiscard]] Coordinator : public detail::Handle<stayline_coordinator> {
 public:
     /// Opens a store, `memory:` or `sqlite:PATH`, and recovers what was active (R23) before it
     /// returns. Throws `InvalidArgument` (another location; a clock together with `read_only`),
@@ -161,6 +161,11 @@ public:
         given.base_path = detail::given(options.base_path);
         given.tls_certificate = detail::given(options.tls_certificate);
         given.tls_key = detail::given(options.tls_key);
+        given.max_sockets = options.max_sockets.value_or(0);
+        given.max_unauthenticated_sockets = options.max_unauthenticated_sockets.value_or(0);
+        given.max_requests = options.max_requests.value_or(0);
+        given.max_body_bytes = options.max_body_bytes.value_or(0);
+        given.workers = options.workers.value_or(0);
         if (options.authorize) {
             given.authorize.call = detail::authorize;
             given.authorize.drop = detail::Callback<Authorize>::drop;
@@ -171,8 +176,10 @@ public:
         return Server(server);
     }
 
-    /// Makes a signed ticket that opens one session's stream for a time. Throws `Closed`, and
-    /// `InvalidArgument` for a bad id or time.
+    /// Makes a signed ticket that opens one session's stream for a time: of the session that is
+    /// there now, and no later one of its name. It outlives a restart where the store is a file.
+    /// Throws `NotFound` for an unknown session, `Closed`, and `InvalidArgument` for a bad id or
+    /// time.
     std::string issue_ticket(std::string_view session_id, std::chrono::milliseconds ttl) const {
         detail::Buffer ticket;
         detail::call(stayline_coordinator_issue_ticket, get(), detail::given(session_id),
@@ -181,7 +188,7 @@ public:
     }
 
     /// Checks a ticket. Throws `Unauthorized` for one that is wrong, expired, or of another session
-    /// or coordinator.
+    /// or store, and `StoreError` where that cannot be told now.
     void verify_ticket(std::string_view session_id, std::string_view ticket) const {
         detail::call(stayline_coordinator_verify_ticket, get(), detail::given(session_id),
                      detail::given(ticket));

@@ -65,6 +65,16 @@ enum class Health : std::int32_t {
     stale = STAYLINE_HEALTH_STALE,
 };
 
+/// What a host says about a wrapper that wants to attach (R25).
+enum class Authorization : std::int32_t {
+    /// It may not, now or ever: it stops.
+    deny = STAYLINE_AUTHORIZATION_DENY,
+    /// It may.
+    allow = STAYLINE_AUTHORIZATION_ALLOW,
+    /// That is not known now: it tries again.
+    later = STAYLINE_AUTHORIZATION_LATER,
+};
+
 /// The verdict on an interrupt (R11).
 enum class Verdict : std::int32_t {
     /// A link is attached: the kill goes out on it.
@@ -205,6 +215,11 @@ inline std::string_view to_string(WrapperState state) {
 /// `execution_done`.
 inline std::string_view to_string(SignalKind kind) {
     return detail::text(stayline_signal_kind_name(static_cast<std::int32_t>(kind)));
+}
+
+/// `allow`.
+inline std::string_view to_string(Authorization authorization) {
+    return detail::text(stayline_authorization_name(static_cast<std::int32_t>(authorization)));
 }
 
 /// `already_terminal`.

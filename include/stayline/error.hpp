@@ -7,6 +7,8 @@
 #include <stayline/base.hpp>
 #include <stayline/enums.hpp>
 
+#include <cstdio>
+#include <cstdlib>
 #include <stdexcept>
 
 namespace stayline {
@@ -219,7 +221,7 @@ public:
     using Error::Error;
 };
 
-/// The object was closed. Make a new one.
+/// It was closed, or has ended; the message says what, and how a run ended. Make a new one.
 class Closed : public Error {
 public:
     using Error::Error;
@@ -243,6 +245,8 @@ public:
     Moment since() const noexcept { return detail::moment(required_integer("since")); }
     /// Where it serves, if it does.
     std::optional<std::string_view> url() const noexcept { return text("url"); }
+    /// Its program's name, where that is known.
+    std::optional<std::string_view> program() const noexcept { return text("program"); }
 };
 
 /// Nothing of this step was kept; try again.
@@ -283,36 +287,48 @@ public:
 
 namespace detail {
 
+/// Throws, or without exceptions ends the process.
+template <typename Thrown>
+[[noreturn]] void raise_as(std::shared_ptr<const stayline_error> error) {
+#if STAYLINE_EXCEPTIONS
+    throw Thrown(std::move(error));
+#else
+    const std::string_view message = text(stayline_error_message(error.get()));
+    std::fprintf(stderr, "stayline: %.*s\n", static_cast<int>(message.size()), message.data());
+    std::abort();
+#endif
+}
+
 /// Throws an error of C's as the class of its status.
 [[noreturn]] inline void raise(stayline_error* taken) {
     const std::shared_ptr<const stayline_error> error(taken, stayline_error_free);
     switch (stayline_error_status(taken)) {
-        case STAYLINE_STATUS_INVALID_ARGUMENT: throw InvalidArgument(error);
-        case STAYLINE_STATUS_INVALID_SETTINGS: throw InvalidSettings(error);
-        case STAYLINE_STATUS_INVALID_EVENT: throw InvalidEvent(error);
-        case STAYLINE_STATUS_NOT_FOUND: throw NotFound(error);
-        case STAYLINE_STATUS_ALREADY_EXISTS: throw AlreadyExists(error);
-        case STAYLINE_STATUS_EXECUTION_IN_PROGRESS: throw ExecutionInProgress(error);
-        case STAYLINE_STATUS_EXECUTION_NOT_ACTIVE: throw ExecutionNotActive(error);
-        case STAYLINE_STATUS_INVALID_TRANSITION: throw InvalidTransition(error);
-        case STAYLINE_STATUS_NO_ACTIVE_EXECUTION: throw NoActiveExecution(error);
-        case STAYLINE_STATUS_JOB_CONFLICT: throw JobConflict(error);
-        case STAYLINE_STATUS_SUPERSEDED: throw Superseded(error);
-        case STAYLINE_STATUS_ALREADY_HELD: throw AlreadyHeld(error);
-        case STAYLINE_STATUS_WRONG_HOLDER: throw WrongHolder(error);
-        case STAYLINE_STATUS_UNAUTHORIZED: throw Unauthorized(error);
-        case STAYLINE_STATUS_FULL: throw Full(error);
-        case STAYLINE_STATUS_LIMIT_EXCEEDED: throw LimitExceeded(error);
-        case STAYLINE_STATUS_TIMEOUT: throw Timeout(error);
-        case STAYLINE_STATUS_CLOSED: throw Closed(error);
-        case STAYLINE_STATUS_DISCONNECTED: throw Disconnected(error);
-        case STAYLINE_STATUS_STORE_IN_USE: throw StoreInUse(error);
-        case STAYLINE_STATUS_STORE_ERROR: throw StoreError(error);
-        case STAYLINE_STATUS_STORE_UNKNOWN: throw StoreUnknown(error);
-        case STAYLINE_STATUS_STORE_FORMAT: throw StoreFormat(error);
-        case STAYLINE_STATUS_FORK_ERROR: throw ForkError(error);
-        case STAYLINE_STATUS_PANIC: throw Panic(error);
-        default: throw Error(error);
+        case STAYLINE_STATUS_INVALID_ARGUMENT: raise_as<InvalidArgument>(error);
+        case STAYLINE_STATUS_INVALID_SETTINGS: raise_as<InvalidSettings>(error);
+        case STAYLINE_STATUS_INVALID_EVENT: raise_as<InvalidEvent>(error);
+        case STAYLINE_STATUS_NOT_FOUND: raise_as<NotFound>(error);
+        case STAYLINE_STATUS_ALREADY_EXISTS: raise_as<AlreadyExists>(error);
+        case STAYLINE_STATUS_EXECUTION_IN_PROGRESS: raise_as<ExecutionInProgress>(error);
+        case STAYLINE_STATUS_EXECUTION_NOT_ACTIVE: raise_as<ExecutionNotActive>(error);
+        case STAYLINE_STATUS_INVALID_TRANSITION: raise_as<InvalidTransition>(error);
+        case STAYLINE_STATUS_NO_ACTIVE_EXECUTION: raise_as<NoActiveExecution>(error);
+        case STAYLINE_STATUS_JOB_CONFLICT: raise_as<JobConflict>(error);
+        case STAYLINE_STATUS_SUPERSEDED: raise_as<Superseded>(error);
+        case STAYLINE_STATUS_ALREADY_HELD: raise_as<AlreadyHeld>(error);
+        case STAYLINE_STATUS_WRONG_HOLDER: raise_as<WrongHolder>(error);
+        case STAYLINE_STATUS_UNAUTHORIZED: raise_as<Unauthorized>(error);
+        case STAYLINE_STATUS_FULL: raise_as<Full>(error);
+        case STAYLINE_STATUS_LIMIT_EXCEEDED: raise_as<LimitExceeded>(error);
+        case STAYLINE_STATUS_TIMEOUT: raise_as<Timeout>(error);
+        case STAYLINE_STATUS_CLOSED: raise_as<Closed>(error);
+        case STAYLINE_STATUS_DISCONNECTED: raise_as<Disconnected>(error);
+        case STAYLINE_STATUS_STORE_IN_USE: raise_as<StoreInUse>(error);
+        case STAYLINE_STATUS_STORE_ERROR: raise_as<StoreError>(error);
+        case STAYLINE_STATUS_STORE_UNKNOWN: raise_as<StoreUnknown>(error);
+        case STAYLINE_STATUS_STORE_FORMAT: raise_as<StoreFormat>(error);
+        case STAYLINE_STATUS_FORK_ERROR: raise_as<ForkError>(error);
+        case STAYLINE_STATUS_PANIC: raise_as<Panic>(error);
+        default: raise_as<Error>(error);
     }
 }
 

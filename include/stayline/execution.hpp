@@ -37,6 +37,11 @@ public:
     Health health() const { return static_cast<Health>(info().health); }
     /// Why it failed or was interrupted (R5).
     std::optional<std::string_view> error() const { return detail::maybe_text(info().error); }
+    /// The integer `exitCode` of its wrapper's terminal event (R29).
+    std::optional<std::int64_t> exit_code() const {
+        const std::int64_t code = info().exit_code;
+        return code != STAYLINE_NONE ? std::optional<std::int64_t>(code) : std::nullopt;
+    }
     /// The agent's own session id, where it is known (R30).
     std::optional<std::string_view> agent_session_id() const {
         return detail::maybe_text(info().agent_session_id);
@@ -61,7 +66,8 @@ public:
     std::optional<Moment> last_heartbeat_at() const {
         return detail::maybe_moment(info().last_heartbeat_at_ms);
     }
-    /// The same for frames other than heartbeats (R14).
+    /// When its newest frame other than a heartbeat came: to the moment where this coordinator runs
+    /// it, and once it has ended; else as far as it is stored (R14).
     std::optional<Moment> last_event_at() const {
         return detail::maybe_moment(info().last_event_at_ms);
     }

@@ -48,7 +48,7 @@ struct CloseState {
 /// One connection from a wrapper. Give it what the socket receives, write what it puts out, and
 /// say when the socket is gone; without that it counts as closed with 1006 when this ends. Any
 /// thread may use it.
-class Link : public detail::Handle<stayline_link> {
+class [[nodiscard]] Link : public detail::Handle<stayline_link> {
 public:
     /// Takes C's object over.
     explicit Link(stayline_link* taken) noexcept : Handle(taken) {}

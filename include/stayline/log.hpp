@@ -23,11 +23,10 @@ using Record = std::function<void(LogLevel level, std::string_view message)>;
 namespace detail {
 /// What C calls; no exception gets out.
 inline void record(void* function, std::int32_t level, stayline_view message) noexcept {
-    try {
+    stayline::detail::swallowing([&] {
         (*static_cast<Record*>(function))(static_cast<LogLevel>(level),
                                           stayline::detail::text(message));
-    } catch (...) {
-    }
+    });
 }
 }  // namespace detail
 

@@ -82,6 +82,9 @@ struct Refused {
     std::optional<std::string> execution_status{};
     /// What went wrong, for people.
     std::optional<std::string> detail{};
+    /// The `Retry-After` header, in ms: the next attempt comes no sooner, as far as
+    /// `reconnect_cap_ms` goes (R41); 0: not there.
+    std::int64_t retry_after_ms = 0;
 };
 
 /// 16 random bytes.
@@ -91,7 +94,7 @@ using Seed = std::array<std::uint8_t, 16>;
 /// takes `now`, take its actions with `poll_action` until there is none and do them in order; then
 /// call `handle_timeout` at `next_deadline`. Time must not go back. Any thread may use it, one at a
 /// time if the order matters.
-class Wrapper : public detail::Handle<stayline_sansio> {
+class [[nodiscard]] Wrapper : public detail::Handle<stayline_sansio> {
 public:
     /// A machine that has not been opened. `settings` are copied; NULL: the defaults. Jitter and
     /// producer ids come from the seed, and only from it; none takes the system's randomness.
@@ -123,6 +126,7 @@ public:
         handshake.refusal = detail::given(refused.refusal);
         handshake.execution_status = detail::given(refused.execution_status);
         handshake.detail = detail::given(refused.detail);
+        handshake.retry_after_ms = refused.retry_after_ms;
         detail::call(stayline_sansio_handle_refused, get(), attempt, &handshake,
                      detail::given(now));
     }
@@ -146,7 +150,7 @@ public:
     }
 
     /// Sends an event; never waits (R40, R44). The data is JSON; none: `{}`. Throws `InvalidEvent`,
-    /// `Full`, `Closed` after the end.
+    /// `Full`, `Closed` after the end, `Disconnected`, `Superseded`.
     void send(std::string_view event_type, std::optional<std::string_view> data, Moment now,
               const SendOptions& options = {}) {
         const stayline_send_options how = detail::given(options);
@@ -164,14 +168,20 @@ public:
                      detail::given(now));
     }
 
-    /// The run has failed: a fatal `error` goes out, then it drains and closes.
-    void fail(std::string_view error, Moment now) {
-        detail::call(stayline_sansio_fail, get(), detail::given(error), detail::given(now));
+    /// The run has failed: a fatal `error` goes out, then it drains and closes. The exit code,
+    /// where there is one, is kept with it (R29).
+    void fail(std::string_view error, Moment now,
+              std::optional<std::int64_t> exit_code = std::nullopt) {
+        detail::call(stayline_sansio_fail_with_exit_code, get(), detail::given(error),
+                     exit_code.value_or(STAYLINE_NONE), detail::given(now));
     }
 
-    /// The run was stopped: `interrupted` goes out, then it drains and closes.
-    void interrupted(std::optional<std::string_view> reason, Moment now) {
-        detail::call(stayline_sansio_interrupted, get(), detail::given(reason), detail::given(now));
+    /// The run was stopped: `interrupted` goes out, then it drains and closes. The exit code, where
+    /// there is one, is kept with it (R29).
+    void interrupted(std::optional<std::string_view> reason, Moment now,
+                     std::optional<std::int64_t> exit_code = std::nullopt) {
+        detail::call(stayline_sansio_interrupted_with_exit_code, get(), detail::given(reason),
+                     exit_code.value_or(STAYLINE_NONE), detail::given(now));
     }
 
     /// The host closes: nothing is sent, retried or told any more (R42). Returns how many events

@@ -119,6 +119,7 @@ public:
     template <typename Code>
     Execution launch(const LaunchOptions& options, Code&& code) {
         Execution execution = start({options.execution_id, options.mode, options.token});
+#if STAYLINE_EXCEPTIONS
         try {
             std::forward<Code>(code)(static_cast<const Execution&>(execution));
         } catch (const std::exception& failure) {
@@ -128,6 +129,9 @@ public:
             launch_failed(execution, "the launch failed", options.suppress_notification);
             throw;
         }
+#else
+        std::forward<Code>(code)(static_cast<const Execution&>(execution));
+#endif
         return execution;
     }
 
@@ -313,6 +317,7 @@ public:
     }
 
 private:
+#if STAYLINE_EXCEPTIONS
     /// The exception of the launch is what the caller has to see, whatever comes of this.
     void launch_failed(const Execution& execution, std::string_view message, bool suppress) {
         try {
@@ -323,6 +328,7 @@ private:
         } catch (const Error&) {
         }
     }
+#endif
 };
 
 }  // namespace stayline

@@ -34,7 +34,7 @@ struct SubscribeOptions {
 /// A cursor over a session's log: the past, a `connected` record, then what is live; each stored
 /// event once and in order (R35); a range. Any thread may use it; each event goes to one of those
 /// that take.
-class Subscription : public detail::Handle<stayline_subscription> {
+class [[nodiscard]] Subscription : public detail::Handle<stayline_subscription> {
 public:
     /// Takes C's object over.
     explicit Subscription(stayline_subscription* taken) noexcept : Handle(taken) {}

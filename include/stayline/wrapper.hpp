@@ -35,6 +35,10 @@ struct WrapperOptions {
     /// agent and answers with `aborted` (R52). Hosts that give jobs and turns themselves switch it
     /// off.
     bool active = true;
+    /// Whether it goes through a proxy (`CONNECT`; TLS goes through it end to end): `environment`
+    /// (as `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say), `none`, or the address of one,
+    /// `http://[USER:PASSWORD@]HOST[:PORT]`.
+    std::string proxy = "environment";
 };
 
 /// What is called when the agent is to be stopped, on a thread of ours, one call at a time. It may
@@ -46,19 +50,16 @@ using OnKill = std::function<void(KillSignal)>;
 namespace detail {
 /// What C calls; no exception gets out.
 inline void on_kill(void* function, std::int32_t kill_signal) noexcept {
-    try {
-        (*static_cast<OnKill*>(function))(static_cast<KillSignal>(kill_signal));
-    } catch (...) {
-    }
+    swallowing([&] { (*static_cast<OnKill*>(function))(static_cast<KillSignal>(kill_signal)); });
 }
 }  // namespace detail
 
 /// The side next to the agent, with its socket: it connects, reconnects, buffers and resends by
 /// itself. Its end closes it without waiting for what is on its way. Any thread may use it.
-class Wrapper : public detail::Handle<stayline_wrapper> {
+class [[nodiscard]] Wrapper : public detail::Handle<stayline_wrapper> {
 public:
     /// Begins the first connection attempt and returns at once. Throws `InvalidArgument` (an
-    /// address that is none; no session or execution id), `InvalidSettings` (R24).
+    /// address or a proxy that is none; no session or execution id), `InvalidSettings` (R24).
     explicit Wrapper(const WrapperOptions& options) : Wrapper(opened(options)) {}
 
     /// Takes C's object over.
@@ -99,8 +100,8 @@ public:
     /// Sends an event: a type that is not empty, and data that is JSON; none: `{}`. Where the
     /// overflow policy waits, it waits for room up to `send_timeout_ms` (R44). When it returns the
     /// event is written, or kept until it can be. Throws `InvalidEvent` (R40) and `Full`, with
-    /// nothing sent, and `Closed` after the end. Events keep the order of calls that follow one
-    /// another.
+    /// nothing sent, `Closed` after the end, `Disconnected` when the wrapper gave up and `Superseded`
+    /// when another one took over. Events keep the order of calls that follow one another.
     void send(std::string_view event_type, std::optional<std::string_view> data = std::nullopt,
               const SendOptions& options = {}) {
         const stayline_send_options given = detail::given(options);
@@ -124,14 +125,39 @@ public:
     }
 
     /// The run has failed: sends a fatal `error`, which becomes the execution's, drains and closes.
-    /// Throws `Closed` after the end.
-    void fail(std::string_view error) {
-        detail::call(stayline_wrapper_fail, get(), detail::given(error));
+    /// The exit code, where there is one, is kept with it (R29). Throws `Closed` after the end.
+    void fail(std::string_view error, std::optional<std::int64_t> exit_code = std::nullopt) {
+        detail::call(stayline_wrapper_fail_with_exit_code, get(), detail::given(error),
+                     exit_code.value_or(STAYLINE_NONE));
     }
 
-    /// The run was stopped: sends `interrupted`, drains and closes. Throws `Closed` after the end.
-    void interrupted(std::optional<std::string_view> reason = std::nullopt) {
-        detail::call(stayline_wrapper_interrupted, get(), detail::given(reason));
+    /// The run was stopped: sends `interrupted`, drains and closes. The exit code, where there is
+    /// one, is kept with it (R29). Throws `Closed` after the end.
+    void interrupted(std::optional<std::string_view> reason = std::nullopt,
+                     std::optional<std::int64_t> exit_code = std::nullopt) {
+        detail::call(stayline_wrapper_interrupted_with_exit_code, get(), detail::given(reason),
+                     exit_code.value_or(STAYLINE_NONE));
+    }
+
+    /// Runs the code that has the run in its hands, a callable without arguments, and returns what
+    /// it returns. An exception that leaves it, unless the run has had its ending, fails the run
+    /// with what it says, or interrupts it where a kill has asked for that (R51a); once that is
+    /// known, or after `ack_timeout_ms`, it is thrown on.
+    template <typename Code>
+    auto run(Code&& code) -> decltype(std::forward<Code>(code)()) {
+#if STAYLINE_EXCEPTIONS
+        try {
+            return std::forward<Code>(code)();
+        } catch (const std::exception& failure) {
+            raised(failure.what());
+            throw;
+        } catch (...) {
+            raised("an exception that is no std::exception");
+            throw;
+        }
+#else
+        return std::forward<Code>(code)();
+#endif
     }
 
     /// Waits until it is known how it ended (R46). Throws `Timeout`, `Disconnected` (it gave up),
@@ -268,6 +294,12 @@ public:
     }
 
 private:
+    /// Whatever becomes of it, the exception that is in flight is what the caller has to see.
+    void raised(const char* what) noexcept {
+        stayline_wrapper_raised(get(), detail::given(std::string_view(what)), false, STAYLINE_NONE,
+                                nullptr);
+    }
+
     static stayline_wrapper* opened(const WrapperOptions& options) {
         stayline_wrapper_options given = stayline_wrapper_options_default();
         given.url = detail::given(options.url);
@@ -277,6 +309,7 @@ private:
         given.settings = Settings::lent(options.settings);
         given.retry_first = options.retry_first;
         given.active = options.active;
+        given.proxy = detail::given(options.proxy);
         stayline_wrapper* wrapper = nullptr;
         detail::call(stayline_wrapper_open, &given, &wrapper);
         return wrapper;

@@ -1,45 +1,43 @@
-//! The `authorize` hook of a server: asked by its threads, answered by a thread of Python's.
+//! The `authorize` hook of a server: asked by its threads, answered by threads of Python's.
 //!
 //! A server's thread puts its question into a queue and waits, without the interpreter lock; a
 //! Python thread that was started with the server takes it out, calls the host's function and
-//! answers. No answer in time, or a server that is closing: denied.
+//! answers. How long an answer may take, and what is made of none, is the core's business (R25);
+//! what is not answered here, because the server closes or the thread ends, is "later".
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use stayline::lock::{Condvar, Mutex};
+use stayline::net::server::Authorization;
 use stayline::wake::Wake;
 
 use crate::error::Result;
 use crate::process::Owned;
 use crate::wait::Bell;
 
-/// How long a server's thread waits for an answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-
 #[derive(Default)]
 struct Answer {
-    verdict: Mutex<Option<bool>>,
+    verdict: Mutex<Option<Authorization>>,
     given: Condvar,
 }
 
 impl Answer {
-    fn give(&self, verdict: bool) {
+    fn give(&self, verdict: Authorization) {
         // The first answer counts.
         self.verdict.lock().get_or_insert(verdict);
         self.given.notify_all();
     }
 
-    fn wait(&self, deadline: Instant) -> bool {
+    fn wait(&self) -> Authorization {
         let mut verdict = self.verdict.lock();
-        while verdict.is_none() {
-            if self.given.wait_until(&mut verdict, deadline).timed_out() {
-                break;
+        loop {
+            match *verdict {
+                Some(verdict) => return verdict,
+                None => self.given.wait(&mut verdict),
             }
         }
-        verdict.unwrap_or(false)
     }
 }
 
@@ -68,12 +66,12 @@ pub struct Desk {
 
 impl Desk {
     /// Asks and waits; called by the server's threads.
-    pub fn ask(&self, session_id: &str, execution_id: &str, bearer: Option<&str>) -> bool {
+    pub fn ask(&self, session_id: &str, execution_id: &str, bearer: Option<&str>) -> Authorization {
         let answer = Arc::new(Answer::default());
         {
             let mut line = self.line.lock();
             if line.stopped {
-                return false;
+                return Authorization::Later;
             }
             line.waiting.push(Arc::clone(&answer));
             line.questions.push_back(Asked {
@@ -84,27 +82,26 @@ impl Desk {
             });
         }
         self.bell.wake();
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
-        let verdict = answer.wait(deadline);
+        let verdict = answer.wait();
         self.line.lock().waiting.retain(|other| !Arc::ptr_eq(other, &answer));
         verdict
     }
 
-    /// Denies what is waiting and what comes, and ends the Python thread.
+    /// Says "later" to what is waiting and what comes, and ends the Python threads.
     pub fn stop(&self) {
         {
             let mut line = self.line.lock();
             line.stopped = true;
             line.questions.clear();
             for answer in line.waiting.drain(..) {
-                answer.give(false);
+                answer.give(Authorization::Later);
             }
         }
         self.bell.wake();
     }
 }
 
-/// The desk as the Python thread sees it.
+/// The desk as the Python threads see it.
 #[pyclass(frozen, module = "stayline._internal")]
 pub struct Questions {
     desk: Owned<Arc<Desk>>,
@@ -132,7 +129,7 @@ impl Questions {
         Ok(taken.flatten())
     }
 
-    /// Denies everything from now on, and ends `next`.
+    /// Answers nothing any more ("later"), and ends `next`.
     fn stop(&self) {
         if let Some(desk) = self.desk.peek() {
             desk.stop();
@@ -140,7 +137,7 @@ impl Questions {
     }
 }
 
-/// One question, to be answered once. One that is dropped unanswered is denied.
+/// One question, to be answered once. One that is dropped unanswered was answered "later".
 #[pyclass(frozen, module = "stayline._internal")]
 pub struct Question {
     asked: Asked,
@@ -166,14 +163,19 @@ impl Question {
         self.asked.bearer.as_deref()
     }
 
-    /// The answer.
-    fn answer(&self, verdict: bool) {
-        self.asked.answer.give(verdict);
+    /// The answer: allow, deny, or `None`: that is not known now.
+    #[pyo3(signature = (verdict))]
+    fn answer(&self, verdict: Option<bool>) {
+        self.asked.answer.give(match verdict {
+            Some(true) => Authorization::Allow,
+            Some(false) => Authorization::Deny,
+            None => Authorization::Later,
+        });
     }
 }
 
 impl Drop for Question {
     fn drop(&mut self) {
-        self.asked.answer.give(false);
+        self.asked.answer.give(Authorization::Later);
     }
 }

@@ -6,6 +6,7 @@ use stayline::coordinator::ManualClock as Core;
 use stayline::settings::{MAX_DURATION_MS, Millis, moment};
 
 use crate::error::{Result, guarded};
+use crate::given::{self, Given};
 use crate::process::Owned;
 use crate::time::{Now, Seconds};
 use crate::wait::released;
@@ -22,7 +23,7 @@ pub struct ManualClock {
 impl ManualClock {
     #[new]
     #[pyo3(signature = (now_ms = 1_700_000_000_000))]
-    fn new(now_ms: Millis) -> Result<ManualClock> {
+    fn new(#[pyo3(from_py_with = given::taken)] now_ms: Millis) -> Result<ManualClock> {
         Ok(ManualClock { core: Owned::new(Core::new(moment(now_ms, "now_ms")?)) })
     }
 
@@ -44,7 +45,8 @@ impl ManualClock {
     }
 
     /// Time jumps by `ms` for the coordinators, which notice at the end (R18b).
-    fn suspend(&self, py: Python<'_>, ms: Millis) -> Result<()> {
+    fn suspend(&self, py: Python<'_>, ms: Given<Millis>) -> Result<()> {
+        let ms = ms.0;
         let core = self.core.get()?;
         if !(0..=MAX_DURATION_MS).contains(&ms) {
             return Err(Error::invalid(format!("a clock cannot jump by {ms} ms")).into());
@@ -71,9 +73,9 @@ impl ManualClock {
     }
 
     /// The earliest deadline of all coordinators on this clock, in ms; `None`: there is none.
-    fn next_deadline_ms(&self) -> Result<Option<Millis>> {
+    fn next_deadline_ms(&self, py: Python<'_>) -> Result<Option<Millis>> {
         let core = self.core.get()?;
-        guarded(|| Ok(core.next_deadline()))
+        released(py, || Ok(core.next_deadline()))
     }
 
     fn __repr__(&self) -> String {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use stayline::coordinator::{Clock, Coordinator as Core, Options};
@@ -14,12 +15,14 @@ use stayline::{Error, Settings as CoreSettings};
 
 use crate::clock::ManualClock;
 use crate::error::{Failure, Result};
+use crate::given::{self, Given, Secret};
 use crate::home::{Home, HomeRef};
 use crate::log;
 use crate::notification::{Notification, Notifications};
 use crate::process::Owned;
 use crate::server::{self, Server};
-use crate::session::{Session, SessionInfo};
+use crate::session::Session;
+use crate::session_info::SessionInfo;
 use crate::settings::Settings;
 use crate::text;
 use crate::time::Seconds;
@@ -49,13 +52,14 @@ impl Coordinator {
     #[pyo3(signature = (location, *, settings = None, clock = None, read_only = false, _faults = false))]
     fn new(
         py: Python<'_>,
-        location: String,
+        location: Given<String>,
         settings: Option<Settings>,
         clock: Option<PyRef<'_, ManualClock>>,
         read_only: bool,
         _faults: bool,
     ) -> Result<Coordinator> {
         log::start(py)?;
+        let location = location.0;
         let settings: CoreSettings = settings.unwrap_or_default().core;
         let faults = _faults.then(Faults::default);
         let coordinator = if read_only {
@@ -103,17 +107,21 @@ impl Coordinator {
 
     /// A handle on a session; creates nothing, and asks nobody (R19a). `session_id` is any text of
     /// at most `max_id_bytes` without control characters; otherwise `InvalidArgument`.
-    fn session(&self, session_id: &str) -> Result<Session> {
-        let session = self.home.get()?.coordinator.session(session_id)?;
+    fn session(&self, session_id: Given<&str>) -> Result<Session> {
+        let session = self.home.get()?.coordinator.session(session_id.0)?;
         Ok(Session::new(Arc::clone(&self.home), session))
     }
 
     /// What is known about the sessions, at most `limit`, the one with the newest activity first.
     #[pyo3(signature = (*, limit = 100))]
-    fn sessions(&self, py: Python<'_>, limit: usize) -> Result<Vec<SessionInfo>> {
+    fn sessions(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = given::taken)] limit: usize,
+    ) -> Result<Vec<SessionInfo>> {
         let home = self.home.get()?;
         let found = home.run(py, || home.coordinator.sessions(limit))?;
-        found.into_iter().map(|summary| SessionInfo::of(&self.home, summary)).collect()
+        found.into_iter().map(|summary| SessionInfo::of(py, &self.home, summary)).collect()
     }
 
     /// Takes notifications as they come (R39), waiting up to `timeout` seconds for each; the
@@ -138,54 +146,95 @@ impl Coordinator {
 
     /// Serves wrappers and subscribers on `address` (`host:port`; port 0: any free one).
     ///
-    /// Anything but loopback needs a `key`. `authorize(session_id, execution_id, bearer) -> bool`
-    /// decides about wrappers instead of the execution's token; it runs on a Python thread, and
-    /// one that raises, or takes longer than ten seconds, denies. `allowed_origins` are those of
-    /// web pages that may connect (`*`: all); `base_path` stands before `/sessions` in every path.
+    /// Anything but loopback needs a `key`. `authorize(session_id, execution_id, bearer)` decides
+    /// about wrappers instead of the execution's token: `True`, `False` (final: the wrapper stops)
+    /// or `None`: not known now, it tries again (R25). It runs on Python threads, up to eight at a
+    /// time; one that raises, says something else, or takes longer than `authorize_timeout_ms`, has
+    /// said `None`.
+    /// `allowed_origins` are those of web pages that may connect (`*`: all, which needs a key);
+    /// `base_path` stands before `/sessions` in every path.
     ///
     /// With `tls_certificate` and `tls_key`, the paths of two PEM files, it serves `https://` and
     /// `wss://`, and nothing without TLS: the certificate followed by those that lead to its
-    /// authority's, and its private key without a passphrase. They are read once, here.
+    /// authority's, and its private key without a passphrase. Where the files
+    /// change, new connections get the new certificate within a minute.
+    ///
+    /// What peers may take is bounded (`docs/rest.md`): `max_sockets` at the same time (10 000), of
+    /// them `max_unauthenticated_sockets` that were let in to nothing yet (256; 503 beyond),
+    /// `max_requests` under way of each kind (256; 429 beyond), `max_body_bytes` a request (2 MiB;
+    /// 413 beyond). `workers` threads drive the sockets (2, at most 64).
     ///
     /// Returns at once, with the server running. Raises `InvalidArgument` for an address that
-    /// cannot be bound, or that needs a key, and for a certificate or key that cannot be used.
-    #[pyo3(signature = (address = "127.0.0.1:0", *, key = None, allowed_origins = None, authorize = None, base_path = "", tls_certificate = None, tls_key = None))]
+    /// cannot be bound, or that needs a key, for a certificate or key that cannot be used, and for
+    /// a number that is out of its range.
+    #[pyo3(
+        signature = (address = Given("127.0.0.1:0"), *, key = None, allowed_origins = None, authorize = None, base_path = Given(""), tls_certificate = None, tls_key = None, max_sockets = None, max_unauthenticated_sockets = None, max_requests = None, max_body_bytes = None, workers = None),
+        text_signature = "($self, address='127.0.0.1:0', *, key=None, allowed_origins=None, authorize=None, base_path='', tls_certificate=None, tls_key=None, max_sockets=None, max_unauthenticated_sockets=None, max_requests=None, max_body_bytes=None, workers=None)"
+    )]
     #[allow(clippy::too_many_arguments)] // keyword arguments in Python
     fn serve(
         &self,
         py: Python<'_>,
-        address: &str,
-        key: Option<String>,
-        allowed_origins: Option<Vec<String>>,
+        address: Given<&str>,
+        key: Option<Secret>,
+        allowed_origins: Option<Given<Vec<String>>>,
         authorize: Option<Bound<'_, PyAny>>,
-        base_path: &str,
-        tls_certificate: Option<PathBuf>,
-        tls_key: Option<PathBuf>,
+        base_path: Given<&str>,
+        tls_certificate: Option<Given<PathBuf>>,
+        tls_key: Option<Given<PathBuf>>,
+        max_sockets: Option<Given<usize>>,
+        max_unauthenticated_sockets: Option<Given<usize>>,
+        max_requests: Option<Given<usize>>,
+        max_body_bytes: Option<Given<usize>>,
+        workers: Option<Given<usize>>,
     ) -> Result<Server> {
         let tls = match (tls_certificate, tls_key) {
             (None, None) => None,
-            (Some(certificate), Some(key)) => Some(ServerTls::from_files(certificate, key)?),
+            (Some(certificate), Some(key)) => Some(ServerTls::from_files(certificate.0, key.0)?),
             (Some(_), None) => return Err(Error::invalid("tls_certificate needs tls_key").into()),
             (None, Some(_)) => return Err(Error::invalid("tls_key needs tls_certificate").into()),
         };
-        let allowed_origins = allowed_origins.unwrap_or_default();
-        let base_path = base_path.to_owned();
-        let options = ServerOptions { key, allowed_origins, base_path, authorize: None, tls };
-        server::serve(py, &self.home, address, options, authorize)
+        let key = key.map(|key| key.0);
+        let allowed_origins = allowed_origins.map(|origins| origins.0).unwrap_or_default();
+        let base_path = base_path.0.to_owned();
+        let mut options =
+            ServerOptions { key, allowed_origins, base_path, tls, ..ServerOptions::default() };
+        for (given, option) in [
+            (max_sockets, &mut options.limits.max_sockets),
+            (max_unauthenticated_sockets, &mut options.limits.max_unauthenticated_sockets),
+            (max_requests, &mut options.limits.max_requests),
+            (max_body_bytes, &mut options.limits.max_body_bytes),
+            (workers, &mut options.workers),
+        ] {
+            if let Some(Given(number)) = given {
+                *option = number;
+            }
+        }
+        server::serve(py, &self.home, address.0, options, authorize)
     }
 
     /// A signed ticket for the stream of the session `session_id`, for browsers and others that
-    /// shall not have the key. Good for `ttl` seconds (a number or a `timedelta`; default 60).
+    /// shall not have the key. Good for `ttl` seconds (a number or a `timedelta`; default 60), also
+    /// after a restart, where the store is a file; not for a session of that name that is made
+    /// after this one was deleted. Raises `NotFound` for a session that is not there.
     #[pyo3(signature = (session_id, *, ttl = None))]
-    fn issue_ticket(&self, session_id: &str, ttl: Option<Seconds>) -> Result<String> {
+    fn issue_ticket(
+        &self,
+        py: Python<'_>,
+        session_id: Given<&str>,
+        ttl: Option<Seconds>,
+    ) -> Result<String> {
         let ttl_ms = ttl.map_or(Ok(60_000), Seconds::finite_millis)?;
-        Ok(self.home.get()?.coordinator.issue_ticket(session_id, ttl_ms)?)
+        let home = self.home.get()?;
+        home.run(py, || home.coordinator.issue_ticket(session_id.0, ttl_ms))
     }
 
     /// Checks a ticket of `issue_ticket`, for hosts with their own sockets: raises `Unauthorized`
-    /// for one that is wrong, expired, or not for the session `session_id`.
-    fn verify_ticket(&self, session_id: &str, ticket: &str) -> Result<()> {
-        Ok(self.home.get()?.coordinator.verify_ticket(session_id, ticket)?)
+    /// for one that is wrong, expired, or not for the session `session_id`, and `StoreError` where
+    /// that cannot be told now.
+    fn verify_ticket(&self, py: Python<'_>, session_id: Given<&str>, ticket: Secret) -> Result<()> {
+        let home = self.home.get()?;
+        home.run(py, || home.coordinator.verify_ticket(session_id.0, &ticket.0))
     }
 
     /// What was done since it was opened and what it holds now, as the text that Prometheus reads
@@ -224,9 +273,16 @@ impl Coordinator {
         }
     }
 
+    /// For the command line: whether somebody owns the store; this one, or, where it only reads,
+    /// another that is alive.
+    fn _is_owned(&self, py: Python<'_>) -> Result<bool> {
+        self.home.get()?.is_owned(py)
+    }
+
     /// Test hook: the next wake-up in ms, lease expiry aside; `None`: there is none.
-    fn _next_deadline(&self) -> Result<Option<Millis>> {
-        Ok(self.home.get()?.coordinator.next_deadline()?)
+    fn _next_deadline(&self, py: Python<'_>) -> Result<Option<Millis>> {
+        let home = self.home.get()?;
+        home.run(py, || home.coordinator.next_deadline())
     }
 
     /// Test hook: handles what is due now, with a `ManualClock` that was moved by `set`.
@@ -247,13 +303,32 @@ impl Coordinator {
         })
     }
 
+    /// Test hook, with `_faults=True`: from now on every read of the store takes so many seconds
+    /// longer.
+    fn _slow_reads(&self, seconds: f64) -> Result<()> {
+        let delay = Duration::try_from_secs_f64(seconds);
+        self.faults()?.slow_reads(delay.map_err(|error| Error::invalid(error.to_string()))?);
+        Ok(())
+    }
+
+    /// Test hook, with `_faults=True`: from now on every commit takes so many seconds longer.
+    fn _slow_commits(&self, seconds: f64) -> Result<()> {
+        let delay = Duration::try_from_secs_f64(seconds);
+        self.faults()?.slow_commits(delay.map_err(|error| Error::invalid(error.to_string()))?);
+        Ok(())
+    }
+
     /// Test hook, with `_faults=True`: the next commit reports failure. `"lost"`: nothing of it
     /// is kept; `"unknown_kept"`: it was kept all the same; `"unknown_lost"`: it was not.
     fn _fail_next_commit(&self, outcome: &str) -> Result<()> {
+        fail_next_commit(self.faults()?, outcome)
+    }
+}
+
+impl Coordinator {
+    fn faults(&self) -> Result<&Faults> {
         let faults = self.home.get()?.faults.as_ref();
-        let faults =
-            faults.ok_or_else(|| Error::invalid("open the coordinator with _faults=True"))?;
-        fail_next_commit(faults, outcome)
+        Ok(faults.ok_or_else(|| Error::invalid("open the coordinator with _faults=True"))?)
     }
 }
 

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use stayline::Error;
+use stayline::coordinator::AttachRefusal;
 use stayline::error::ERRORS;
 
 use crate::json;
@@ -144,12 +145,14 @@ fn about(name: &str) -> &'static str {
         "Timeout" => {
             "The time given to a waiting call is over; what was stored stays stored. Also a `TimeoutError`."
         }
-        "Closed" => "The object was closed. Make a new one.",
+        "Closed" => {
+            "It was closed, or has ended; the text says what, and how a run ended. Make a new one."
+        }
         "Disconnected" => {
             "The wrapper gave up, for `reason` (R41, R46, R48). Also told by `Wrapper.signals`."
         }
         "StoreInUse" => {
-            "Another coordinator owns the file: process `pid`, since `since` (ms since the Unix epoch), serving at `url` if it serves. Use that one, or open with `read_only=True`."
+            "Another coordinator owns the file: process `pid`, since `since` (ms since the Unix epoch), serving at `url` if it serves; `program` is its name, where that is known. Use that one, or open with `read_only=True`."
         }
         "StoreError" => "The store failed and nothing of this step was kept (R27). Try again.",
         "StoreUnknown" => {
@@ -186,6 +189,18 @@ fn class<'py>(
     // An instance made by hand has them too.
     members.set_item("fields", PyDict::new(py))?;
     py.get_type::<PyType>().call1((name, PyTuple::new(py, bases)?, members))
+}
+
+/// The exception for a refused attach. An attempt that a newer one has overtaken was not refused
+/// for good, which the error's name alone does not say: `stayline.web.refusal` asks for it.
+pub fn refused(py: Python<'_>, refusal: &AttachRefusal) -> Failure {
+    let error = exception(py, &refusal.error).unwrap_or_else(|error| error);
+    if !refusal.is_final
+        && let Err(error) = error.value(py).setattr("_passing", true)
+    {
+        return error.into();
+    }
+    error.into()
 }
 
 /// The exception for an error; `Err` holds what went wrong while making it.

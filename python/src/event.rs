@@ -3,10 +3,12 @@
 //! It shares the core's record and makes Python values only for the fields that are looked at:
 //! building a dictionary for each event would cost ten times as much.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use pyo3::prelude::*;
 use stayline::coordinator::Record;
+use stayline::error::shown;
 use stayline::protocol::outgoing::stream_record;
 use stayline::session::records::EventRecord;
 use stayline::settings::Millis;
@@ -14,6 +16,10 @@ use stayline::settings::Millis;
 use crate::json;
 use crate::text;
 use crate::time;
+use crate::values::Reduced;
+
+type Parts<'event> =
+    (u64, Option<&'event str>, &'event str, &'event str, Millis, bool, &'event str);
 
 enum Source {
     /// Read from the store, with the session's id.
@@ -41,6 +47,19 @@ impl Event {
         Event { source: Source::Streamed(record), parsed: OnceLock::new() }
     }
 
+    /// All of it, in the order in which `_event` takes it.
+    fn parts(&self) -> Parts<'_> {
+        (
+            self.event_id(),
+            self.execution_id(),
+            self.session_id(),
+            self.event_type(),
+            self.at(),
+            self.late(),
+            self.raw_data(),
+        )
+    }
+
     fn event_id(&self) -> u64 {
         match &self.source {
             Source::Stored(record, _) => record.id,
@@ -54,6 +73,31 @@ impl Event {
             Source::Streamed(record) => record.timestamp,
         }
     }
+}
+
+/// An event that was copied or has come from another process; one without an execution is a control
+/// record.
+#[pyfunction]
+pub fn _event(
+    id: u64,
+    execution_id: Option<&str>,
+    session_id: &str,
+    event_type: &str,
+    timestamp: Millis,
+    late: bool,
+    data: &str,
+) -> Event {
+    let session_id = Arc::from(session_id);
+    let (event_type, data) = (Arc::from(event_type), Arc::from(data));
+    Event::streamed(match execution_id.map(Arc::from) {
+        Some(execution_id) => {
+            let stored_at = timestamp;
+            let event =
+                EventRecord { id, execution_id, event_type, timestamp, stored_at, late, data };
+            Record::event(&session_id, event)
+        }
+        None => Record::control(&session_id, event_type, data, timestamp),
+    })
 }
 
 #[pymethods]
@@ -118,7 +162,8 @@ impl Event {
         matches!(&self.source, Source::Streamed(record) if record.control)
     }
 
-    /// The data, read with `json.loads` when it is first asked for.
+    /// The data, read with `json.loads` when it is first asked for. An integer of more digits than
+    /// Python reads (`sys.set_int_max_str_digits`) is a `decimal.Decimal`.
     #[getter]
     fn data(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         json::decode_once(py, &self.parsed, self.raw_data())
@@ -150,13 +195,29 @@ impl Event {
         }
     }
 
+    /// Events are equal when all that they say is; the data as text.
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        other.cast::<Event>().is_ok_and(|other| self.parts() == other.get().parts())
+    }
+
+    fn __hash__(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.parts().hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Copies and pickles: the event goes along whole.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+        Ok((py.import("stayline._internal")?.getattr("_event")?, self.parts().into_pyobject(py)?))
+    }
+
     fn __repr__(&self, py: Python<'_>) -> String {
-        let mut raw: String = self.raw_data().chars().take(80).collect();
-        if raw.len() < self.raw_data().len() {
-            raw.push('…');
-        }
+        let begin: String = self.raw_data().chars().take(80).collect();
+        let more = if begin.len() < self.raw_data().len() { "…" } else { "" };
+        // JSON may have control characters of the upper range, and DEL, as they are.
+        let raw = shown(&begin);
         format!(
-            "Event(id={}, type={}, execution_id={}{}, data={raw})",
+            "Event(id={}, type={}, execution_id={}{}, data={raw}{more})",
             self.event_id(),
             text::quoted(py, self.event_type()),
             text::optional(py, self.execution_id()),

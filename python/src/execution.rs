@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use pyo3::prelude::*;
 use stayline::Error;
-use stayline::coordinator::{ExecutionView, StartOptions, Watch};
+use stayline::coordinator::{ExecutionView, Follower, StartOptions, Watch};
 use stayline::lock::Mutex;
 use stayline::wake::Wake;
 
@@ -29,7 +29,12 @@ pub struct Execution {
     id: Arc<str>,
     token: Option<Arc<str>>,
     handle: HandleRef,
+    /// As it was known last.
     known: Arc<Mutex<Option<Arc<ExecutionView>>>>,
+    /// What memory knows of one that was active here.
+    follower: Option<Arc<Owned<Follower>>>,
+    /// It stays as it was known.
+    is_fixed: bool,
     watching: Arc<OnceLock<Owned<Watching>>>,
 }
 
@@ -38,24 +43,41 @@ impl Execution {
     pub fn start(py: Python<'_>, session: &HandleRef, options: StartOptions) -> Result<Execution> {
         let handle = session.get()?;
         let started = handle.home()?.run(py, || handle.core.start(options))?;
-        Ok(Execution {
-            id: started.execution_id,
+        let execution = Execution {
             token: Some(started.token),
-            handle: Arc::clone(session),
-            known: Arc::default(),
-            watching: Arc::default(),
-        })
+            ..Execution::new(session, started.execution_id, None)?
+        };
+        // It is read where it has ended already. It was started, whatever comes of that.
+        let _ = execution.view(py);
+        Ok(execution)
     }
 
     /// One that was read.
-    pub fn of(handle: HandleRef, view: ExecutionView) -> Execution {
-        Execution {
-            id: Arc::clone(&view.record.id),
-            token: None,
-            handle,
-            known: Arc::new(Mutex::new(Some(Arc::new(view)))),
-            watching: Arc::default(),
+    pub fn of(py: Python<'_>, session: &HandleRef, view: ExecutionView) -> Result<Execution> {
+        let is_over = view.record.status.is_terminal();
+        let id = Arc::clone(&view.record.id);
+        let execution = Execution::new(session, id, Some(view))?;
+        let home = session.get()?.home()?;
+        if !is_over && execution.follower.is_none() && !home.coordinator.is_read_only() {
+            // It has ended meanwhile. What was read of it stands, whatever comes of this.
+            let _ = execution.view(py);
         }
+        Ok(execution)
+    }
+
+    fn new(session: &HandleRef, id: Arc<str>, view: Option<ExecutionView>) -> Result<Execution> {
+        let handle = session.get()?;
+        let is_over = view.as_ref().is_some_and(|view| view.record.status.is_terminal());
+        let follower = if is_over { None } else { guarded(|| Ok(handle.core.follow(&id)))? };
+        Ok(Execution {
+            id,
+            token: None,
+            handle: Arc::clone(session),
+            known: Arc::new(Mutex::new(view.map(Arc::new))),
+            follower: follower.map(|follower| Arc::new(Owned::new(follower))),
+            is_fixed: false,
+            watching: Arc::default(),
+        })
     }
 
     /// Its id.
@@ -65,14 +87,42 @@ impl Execution {
 
     /// What is committed now.
     pub fn view(&self, py: Python<'_>) -> Result<Arc<ExecutionView>> {
-        let known = self.known.lock().clone();
-        if let Some(known) = known.filter(|view| view.record.status.is_terminal()) {
-            return Ok(known);
+        if let Some(view) = self.view_in_memory()? {
+            return Ok(view);
         }
         let handle = self.handle.get()?;
-        let view = Arc::new(handle.home()?.run(py, || handle.core.execution(&self.id))?);
+        let view = handle.home()?.run(py, || handle.core.execution(&self.id))?;
+        Ok(self.now_known(view))
+    }
+
+    /// The same where memory has it: always, but for one that only the store has.
+    fn view_in_memory(&self) -> Result<Option<Arc<ExecutionView>>> {
+        let known = self.known.lock().clone();
+        if let Some(known) = known.filter(|view| self.is_fixed || view.record.status.is_terminal())
+        {
+            return Ok(Some(known));
+        }
+        self.handle.get()?;
+        let Some(follower) = &self.follower else { return Ok(None) };
+        let follower = follower.get()?;
+        Ok(guarded(|| follower.view())?.map(|view| self.now_known(view)))
+    }
+
+    /// As memory has it, else as it was read last. Never reads the store.
+    fn seen(&self) -> Result<Arc<ExecutionView>> {
+        if let Some(view) = self.view_in_memory()? {
+            return Ok(view);
+        }
+        let coordinator = &self.handle.get()?.home()?.coordinator;
+        guarded(|| coordinator.check_open())?;
+        let known = self.known.lock().clone();
+        Ok(known.ok_or_else(|| Error::not_found(format!("execution {:?}", self.id)))?)
+    }
+
+    fn now_known(&self, view: ExecutionView) -> Arc<ExecutionView> {
+        let view = Arc::new(view);
         *self.known.lock() = Some(Arc::clone(&view));
-        Ok(view)
+        view
     }
 
     /// The watch on its end, set up when somebody first wants to wait for it.
@@ -85,11 +135,16 @@ impl Execution {
             // Another thread may have been faster; then its watch stays.
             let _ = self.watching.set(Owned::new(Watching { watch, bell }));
         }
-        self.watching.get().ok_or(Error::Closed)?.get()
+        self.watching.get().ok_or_else(|| Error::closed("it is not watched"))?.get()
     }
 
-    fn ended(&self, watching: &Watching) -> Result<Option<()>> {
-        let Some(view) = guarded(|| watching.watch.poll())? else { return Ok(None) };
+    fn ended(&self, py: Python<'_>, watching: &Watching) -> Result<Option<()>> {
+        if !guarded(|| watching.watch.is_over())? {
+            return Ok(None);
+        }
+        let handle = self.handle.get()?;
+        let view = handle.home()?.run(py, || watching.watch.poll())?;
+        let Some(view) = view else { return Ok(None) };
         *self.known.lock() = Some(Arc::new(view));
         Ok(Some(()))
     }
@@ -134,6 +189,12 @@ impl Execution {
     #[getter]
     fn error(&self, py: Python<'_>) -> Result<Option<Text>> {
         Ok(self.view(py)?.record.error.clone().map(Text))
+    }
+
+    /// The integer `exitCode` of its wrapper's terminal event (R29).
+    #[getter]
+    fn exit_code(&self, py: Python<'_>) -> Result<Option<i64>> {
+        Ok(self.view(py)?.record.exit_code)
     }
 
     /// The host's word for the kind of run.
@@ -196,7 +257,8 @@ impl Execution {
         Ok(optional_datetime(py, self.view(py)?.record.last_heartbeat_at)?)
     }
 
-    /// The stored time of the last frame other than a heartbeat (R14).
+    /// When its newest frame other than a heartbeat came: to the moment where this coordinator runs
+    /// it, and once it has ended; else as far as it is stored (R14). None before the first.
     #[getter]
     fn last_event_at<'py>(&self, py: Python<'py>) -> Result<Option<Bound<'py, PyAny>>> {
         Ok(optional_datetime(py, self.view(py)?.record.last_event_at)?)
@@ -218,7 +280,7 @@ impl Execution {
         let py = slf.py();
         let timeout = timeout.unwrap_or_default().0;
         let watching = slf.watching(py)?;
-        match watching.bell.wait(py, timeout, None, || slf.ended(watching))? {
+        match watching.bell.wait(py, timeout, None, || slf.ended(py, watching))? {
             Some(_) => Ok(slf),
             None => Err(Error::Timeout.into()),
         }
@@ -227,12 +289,25 @@ impl Execution {
     /// Looks without waiting: whether it is terminal. When not, `fileno()` is made unreadable.
     fn poll(&self, py: Python<'_>) -> Result<bool> {
         let watching = self.watching(py)?;
-        Ok(watching.bell.take(|| self.ended(watching))?.is_some())
+        Ok(watching.bell.take(|| self.ended(py, watching))?.is_some())
     }
 
     /// For `stayline.aio`: a place to wait for its end.
     fn _waiting(&self, py: Python<'_>) -> Result<Waiting> {
         Waiting::at(&self.watching(py)?.bell)
+    }
+
+    /// For `stayline.aio`: the execution as memory has it, else as it was read last. It stays as it
+    /// is, and never reads the store.
+    fn _seen(&self) -> Result<Execution> {
+        let known = Arc::new(Mutex::new(Some(self.seen()?)));
+        Ok(Execution { known, is_fixed: true, ..self.clone() })
+    }
+
+    /// For `stayline.aio`: whether it is terminal, as far as memory tells; `poll` reads the rest.
+    fn _is_over(&self, py: Python<'_>) -> Result<bool> {
+        let watching = self.watching(py)?;
+        guarded(|| watching.watch.is_over())
     }
 
     /// A descriptor for event loops: readable when `poll` may have something to tell.
@@ -259,8 +334,8 @@ impl Execution {
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
-        // What was last known will do where nothing can be read any more.
-        let view = self.view(py).ok().or_else(|| self.known.lock().clone());
+        // What was last known will do: nothing is read for it.
+        let view = self.seen().ok().or_else(|| self.known.lock().clone());
         let status = view.map_or("of another time", |view| view.record.status.as_str());
         format!("<stayline.Execution {} {status}>", text::quoted(py, &self.id))
     }

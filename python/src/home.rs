@@ -40,6 +40,14 @@ impl Home {
         if self.immediate { guarded(call) } else { released(py, call) }
     }
 
+    /// Whether somebody owns the store: this coordinator, or, for one that only reads, another.
+    pub fn is_owned(&self, py: Python<'_>) -> Result<bool> {
+        if !self.coordinator.is_read_only() {
+            return Ok(true);
+        }
+        Ok(self.run(py, || self.coordinator.store_owner())?.is_some())
+    }
+
     /// Closes the servers, then the coordinator. Idempotent.
     pub fn close(&self) {
         let servers = std::mem::take(&mut *self.servers.lock());

@@ -3,40 +3,67 @@
 
 use std::sync::OnceLock;
 
-use pyo3::exceptions::{PyRecursionError, PyValueError};
+use pyo3::exceptions::{PyRecursionError, PyUnicodeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyList};
-use serde_json::{Map, Value};
+use pyo3::types::{PyDict, PyInt, PyList};
+use serde_json::Value;
 use stayline::Error;
+use stayline::error::shown;
+use stayline::protocol::Payload;
 
 use crate::error::{Failure, Result};
 use crate::exit::Inside;
+use crate::import;
 
 static ENCODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static ENCODE_ASCII: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static DECODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static DECODE_LONG: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// A Python value as JSON text. What JSON cannot say is `InvalidEvent`; an object of a type that
-/// JSON does not know is Python's `TypeError`.
+/// JSON does not know is Python's `TypeError`. Half of a surrogate pair, which Python makes of
+/// bytes that are no UTF-8, is kept: JSON can say it by its escape.
 pub fn encode(value: &Bound<'_, PyAny>) -> Result<String> {
     let py = value.py();
     let _inside = Inside::calling(py);
-    let encode = ENCODE.get_or_try_init(py, || -> PyResult<Py<PyAny>> {
-        let options = PyDict::new(py);
-        options.set_item("ensure_ascii", false)?;
-        options.set_item("allow_nan", false)?;
-        options.set_item("separators", (",", ":"))?;
-        let encoder = py.import("json")?.call_method("JSONEncoder", (), Some(&options))?;
-        Ok(encoder.getattr("encode")?.unbind())
-    })?;
-    let text = encode.bind(py).call1((value,)).and_then(|text| text.extract::<String>());
+    let said = |encoder: &Py<PyAny>| {
+        encoder.bind(py).call1((value,)).and_then(|text| text.extract::<String>())
+    };
+    let text = said(encoder(py, &ENCODE, false)?).or_else(|error| {
+        // What is refused above for another reason is refused again, by the same words.
+        if error.is_instance_of::<PyUnicodeError>(py) {
+            return said(encoder(py, &ENCODE_ASCII, true)?);
+        }
+        Err(error)
+    });
     text.map_err(|error| {
         if error.is_instance_of::<PyValueError>(py) || error.is_instance_of::<PyRecursionError>(py)
         {
-            Error::InvalidEvent { reason: error.value(py).to_string(), bytes: 0 }.into()
+            let reason = error.value(py).str().map_or_else(
+                |_| "it cannot be said in JSON".to_owned(),
+                |reason| reason.to_string_lossy().into_owned(),
+            );
+            Error::InvalidEvent { reason: shown(&reason).into_owned(), bytes: 0 }.into()
         } else {
             Failure::Python(error)
         }
+    })
+}
+
+/// What encodes; `ascii`: with an escape for all that is not ASCII.
+fn encoder<'a>(
+    py: Python<'_>,
+    cell: &'a PyOnceLock<Py<PyAny>>,
+    ascii: bool,
+) -> PyResult<&'a Py<PyAny>> {
+    cell.get_or_try_init(py, || {
+        let options = PyDict::new(py);
+        options.set_item("ensure_ascii", ascii)?;
+        options.set_item("allow_nan", false)?;
+        options.set_item("separators", (",", ":"))?;
+        let encoder = import::module(py, "json")?.call_method("JSONEncoder", (), Some(&options))?;
+        Ok(encoder.getattr("encode")?.unbind())
     })
 }
 
@@ -46,13 +73,48 @@ pub fn _to_json(value: &Bound<'_, PyAny>) -> Result<String> {
     encode(value)
 }
 
-/// JSON text as a Python value.
+/// JSON text as a Python value. An integer of more digits than Python is set to read
+/// (`sys.set_int_max_str_digits`) is a `decimal.Decimal`, which is exact and can be shown.
 pub fn decode(py: Python<'_>, text: &str) -> PyResult<Py<PyAny>> {
     let _inside = Inside::calling(py);
     let decode = DECODE.get_or_try_init(py, || -> PyResult<Py<PyAny>> {
-        Ok(py.import("json")?.getattr("loads")?.unbind())
+        Ok(import::module(py, "json")?.getattr("loads")?.unbind())
     })?;
-    decode.call1(py, (text,))
+    decode.call1(py, (text,)).or_else(|error| {
+        if !error.is_instance_of::<PyValueError>(py) {
+            return Err(error);
+        }
+        decode_long(py)?.call1(py, (text,))
+    })
+}
+
+/// A reader for texts with integers that `int` refuses. Several times slower than the plain one.
+fn decode_long(py: Python<'_>) -> PyResult<&'static Py<PyAny>> {
+    DECODE_LONG.get_or_try_init(py, || {
+        let options = PyDict::new(py);
+        options.set_item("parse_int", wrap_pyfunction!(integer, py)?)?;
+        let decoder = import::module(py, "json")?.call_method("JSONDecoder", (), Some(&options))?;
+        Ok(decoder.getattr("decode")?.unbind())
+    })
+}
+
+/// Digits as an `int`, or as a `Decimal` where there are too many.
+#[pyfunction]
+fn integer<'py>(digits: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = digits.py();
+    py.get_type::<PyInt>().call1((digits,)).or_else(|error| {
+        if error.is_instance_of::<PyValueError>(py) {
+            import::module(py, "decimal")?.getattr("Decimal")?.call1((digits,))
+        } else {
+            Err(error)
+        }
+    })
+}
+
+/// For the command line and `stayline.web`: JSON text as a value, as `Event.data` reads it.
+#[pyfunction]
+pub fn _from_json(py: Python<'_>, text: &str) -> PyResult<Py<PyAny>> {
+    decode(py, text)
 }
 
 /// JSON text that is read once, when it is first asked for. The reading is not done inside the
@@ -66,12 +128,8 @@ pub fn decode_once(py: Python<'_>, cell: &OnceLock<Py<PyAny>>, text: &str) -> Py
 }
 
 /// A dictionary as a JSON object.
-pub fn object(value: &Bound<'_, PyDict>) -> Result<Map<String, Value>> {
-    let text = encode(value.as_any())?;
-    match serde_json::from_str(&text) {
-        Ok(Value::Object(map)) => Ok(map),
-        _ => Err(Error::invalid("the payload is no JSON object").into()),
-    }
+pub fn object(value: &Bound<'_, PyDict>) -> Result<Payload> {
+    Ok(Payload::parse(&encode(value.as_any())?)?)
 }
 
 /// A JSON value as a Python value.

@@ -8,6 +8,7 @@ use stayline::coordinator::{FailOptions, StartOptions};
 
 use crate::error::Result;
 use crate::execution::Execution;
+use crate::given::Said;
 use crate::session::HandleRef;
 
 /// Starts an execution on entering. An exception inside, before a wrapper has attached, fails it
@@ -60,7 +61,9 @@ impl Launch {
         let Some(execution) = self.execution.get().filter(|_| !kind.is_none()) else {
             return Ok(false);
         };
-        let text = error.str().map(|text| text.to_string()).unwrap_or_default();
+        // Whatever it says: a run whose launch failed is failed.
+        let text = error.str().and_then(|text| text.extract::<Said>());
+        let text = text.map(|text| text.0).unwrap_or_default();
         let message =
             if text.is_empty() { kind.getattr("__name__")?.extract::<String>()? } else { text };
         // In a child the run is the parent's.

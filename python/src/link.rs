@@ -10,6 +10,7 @@ use stayline::Error;
 use stayline::coordinator::{Link as Core, Output};
 
 use crate::error::{Result, guarded};
+use crate::given::{self, Given, Said};
 use crate::process::Owned;
 use crate::session::HandleRef;
 use crate::text;
@@ -74,26 +75,27 @@ impl Link {
         let inner = self.inner.get()?;
         inner.wait_for_room(py)?;
         if let Ok(frame) = frame.cast::<PyString>() {
-            let frame = frame.to_str()?;
-            return guarded(|| inner.link.receive(frame));
+            let frame = frame.as_any().extract::<Given<&str>>()?.0;
+            // There is room: it does not wait again while it holds the interpreter lock.
+            return guarded(|| inner.link.submit(&[frame]));
         }
         let frame = frame.cast::<PyBytes>().map_err(PyErr::from)?.as_bytes().len();
         guarded(|| inner.link.receive_binary(frame))
     }
 
     /// Hands many text frames over in one step. Waits only for back-pressure.
-    fn receive_many(&self, py: Python<'_>, frames: Vec<String>) -> Result<()> {
+    fn receive_many(&self, py: Python<'_>, frames: Given<Vec<String>>) -> Result<()> {
         let inner = self.inner.get()?;
         inner.wait_for_room(py)?;
-        guarded(|| inner.link.receive_many(&frames))
+        guarded(|| inner.link.submit(&frames.0))
     }
 
     /// For `stayline.aio`: hands frames over unless the link is congested; whether it did.
-    fn _try_receive(&self, frames: Vec<String>) -> Result<bool> {
+    fn _try_receive(&self, frames: Given<Vec<String>>) -> Result<bool> {
         let inner = self.inner.get()?;
         let free = !inner.link.is_congested();
         if free {
-            guarded(|| inner.link.submit(&frames))?;
+            guarded(|| inner.link.submit(&frames.0))?;
         }
         Ok(free)
     }
@@ -121,11 +123,19 @@ impl Link {
 
     /// Says that the socket is gone, by whomever, with its close code; starts the grace of the
     /// execution when this was its last link (R20). Twice is fine.
-    #[pyo3(signature = (code = 1006, reason = ""))]
-    fn closed(&self, py: Python<'_>, code: u16, reason: &str) -> Result<()> {
+    #[pyo3(
+        signature = (code = 1006, reason = Said::nothing()),
+        text_signature = "($self, code=1006, reason='')"
+    )]
+    fn closed(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = given::taken)] code: u16,
+        reason: Said,
+    ) -> Result<()> {
         let inner = self.inner.get()?;
         let home = inner.session.get()?.home()?;
-        home.run(py, || inner.link.closed(code, reason))
+        home.run(py, || inner.link.closed(code, &reason.0))
     }
 
     /// What is to be written to the socket: `Send(text)`, in the end one `Close(code, reason)`.
@@ -179,7 +189,7 @@ impl Link {
         let Some(inner) = self.inner.peek() else { return Ok(()) };
         let code = if kind.is_none() { 1000 } else { 1006 };
         match released(py, || inner.link.closed(code, "")) {
-            Err(crate::error::Failure::Core(Error::Closed)) => Ok(()),
+            Err(crate::error::Failure::Core(Error::Closed { .. })) => Ok(()),
             other => other,
         }
     }

@@ -17,6 +17,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::error::Result;
 use crate::exit::Inside;
+use crate::import;
 use crate::process;
 use crate::wait::Bell;
 
@@ -61,7 +62,7 @@ pub fn start(py: Python<'_>) -> Result<()> {
     let process = process::current();
     if STARTED_IN.swap(process, Ordering::AcqRel) != process {
         let _inside = Inside::calling(py);
-        py.import("stayline._threads")?.call_method0("start_log")?;
+        import::module(py, "stayline._threads")?.call_method0("start_log")?;
     }
     Ok(())
 }

@@ -6,12 +6,15 @@
 //! sockets, files and runs stay untouched. New objects made in the child work. What hangs on
 //! descriptors that the child inherited, it lets go of at once (`stayline::fork`).
 //!
-//! The process id is refreshed by `os.register_at_fork`, because asking the kernel at every call
-//! would cost more than most calls.
+//! The process id is refreshed by `pthread_atfork`, because asking the kernel at every call would
+//! cost more than most calls. Not by `os.register_at_fork`: other hooks of that kind run between ours
+//! and the fork, and let go of the interpreter lock, while threads that have it would wait for what
+//! our hook holds; and it knows nothing of the forks of other extensions.
 
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use stayline::{Error, fork};
 
@@ -57,39 +60,34 @@ impl<T> Drop for Owned<T> {
     }
 }
 
-/// Called by Python right before a fork.
-#[pyfunction]
-fn _before_fork(py: Python<'_>) {
-    // Another thread may be forking, and needs the interpreter lock to get it done.
-    py.detach(fork::before);
+unsafe extern "C" fn before() {
+    fork::before();
 }
 
-/// Called by Python in the parent right after a fork.
-#[pyfunction]
-fn _after_fork_in_parent() {
+unsafe extern "C" fn after_in_parent() {
     fork::after_in_parent();
 }
 
-/// Called by Python in a child right after a fork.
-#[pyfunction]
-fn _after_fork() {
+unsafe extern "C" fn after_in_child() {
     CURRENT.store(std::process::id(), Ordering::Relaxed);
     for descriptor in fork::after_in_child() {
         // SAFETY: it was open in the parent at the fork, so it is here, where nothing has run
         // since; what owns it belongs to the parent (`Owned`) and never closes it here.
         drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
     }
+    crate::import::after_fork();
     crate::exit::after_fork();
     crate::log::after_fork();
 }
 
 /// Sets the process id and keeps it right in children.
-pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+pub fn register() -> PyResult<()> {
     CURRENT.store(std::process::id(), Ordering::Relaxed);
-    let options = pyo3::types::PyDict::new(module.py());
-    options.set_item("before", wrap_pyfunction!(_before_fork, module)?)?;
-    options.set_item("after_in_parent", wrap_pyfunction!(_after_fork_in_parent, module)?)?;
-    options.set_item("after_in_child", wrap_pyfunction!(_after_fork, module)?)?;
-    module.py().import("os")?.call_method("register_at_fork", (), Some(&options))?;
-    Ok(())
+    // SAFETY: the three are functions that live as long as the process, and no more is asked of
+    // them: an extension is never unloaded.
+    match unsafe { libc::pthread_atfork(Some(before), Some(after_in_parent), Some(after_in_child)) }
+    {
+        0 => Ok(()),
+        _ => Err(PyMemoryError::new_err("no memory for what a fork needs")),
+    }
 }

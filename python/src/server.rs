@@ -9,6 +9,7 @@ use crate::authorize::{Desk, Questions};
 use crate::error::Result;
 use crate::exit::Inside;
 use crate::home::HomeRef;
+use crate::import;
 use crate::process::Owned;
 use crate::wait::released;
 
@@ -59,7 +60,8 @@ pub fn serve(
     if let (Some(desk), Some(authorize)) = (desk, authorize) {
         let questions = Py::new(py, Questions::new(desk))?;
         let _inside = Inside::calling(py);
-        py.import("stayline._threads")?.call_method1("start_authorize", (questions, authorize))?;
+        import::module(py, "stayline._threads")?
+            .call_method1("start_authorize", (questions, authorize))?;
     }
     Ok(Server {
         url: running.core.url().to_string(),
@@ -86,7 +88,8 @@ impl Server {
     }
 
     /// Stops accepting, closes the links with 1012 after taking what their wrappers had sent, and
-    /// waits for that, at most five seconds. The coordinator goes on. Twice is fine.
+    /// waits for them at most five seconds; what they had sent is stored when it returns, however
+    /// long the disk takes. The coordinator goes on. Twice is fine.
     fn close(&self, py: Python<'_>) -> Result<()> {
         let running = self.running.get()?;
         self.home.get()?.servers.lock().retain(|other| !Arc::ptr_eq(other, running));
@@ -94,6 +97,14 @@ impl Server {
             running.close();
             Ok(())
         })
+    }
+
+    /// Reads the certificate and its key anew from their files; new connections get them. A server
+    /// looks every minute by itself whether they have changed. Raises `InvalidArgument` for what
+    /// cannot be used, and what was served before goes on; and where there is no TLS.
+    fn reload_tls(&self, py: Python<'_>) -> Result<()> {
+        let running = self.running.get()?;
+        released(py, || running.core.reload_tls())
     }
 
     fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {

@@ -1,4 +1,4 @@
-//! `Session`: a handle on one session, and `SessionInfo`, what is known about one.
+//! `Session`: a handle on one session.
 
 use std::sync::Arc;
 
@@ -9,21 +9,22 @@ use stayline::coordinator::{
     SubscribeOptions,
 };
 use stayline::protocol::Filter;
-use stayline::session::records::{ExecutionRecord, SessionRecord};
-use stayline::store::SessionSummary;
 
 use crate::coordinator::status;
-use crate::error::{Failure, Result, guarded};
+use crate::error::{Failure, Result, refused};
 use crate::execution::Execution;
+use crate::given::{self, Given, Said, Secret};
 use crate::home::{Home, HomeRef};
+use crate::import;
 use crate::json;
 use crate::launch::Launch;
 use crate::lease::Lease;
 use crate::link::Link;
 use crate::process::Owned;
+use crate::session_info::SessionInfo;
 use crate::subscription::{Events, Subscription};
 use crate::text::{self, Text};
-use crate::time::{Moment, Seconds, datetime};
+use crate::time::{Moment, Seconds};
 
 /// A session of a coordinator, and what it takes to reach it.
 pub struct Handle {
@@ -72,7 +73,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Grace {
 #[pyclass(frozen, module = "stayline", weakref)]
 pub struct Session {
     id: Arc<str>,
-    handle: HandleRef,
+    pub(crate) handle: HandleRef,
 }
 
 impl Session {
@@ -90,12 +91,16 @@ impl Session {
         &self.id
     }
 
-    /// The id of the active execution (pending or running), or `None`. Costs next to nothing, and
-    /// never fails for a session that is not known.
+    /// The id of the active execution (pending or running), or `None`. Costs next to nothing where
+    /// the session is in memory, else the store is read. Raises `NotFound`.
     #[getter]
-    fn active(&self) -> Result<Option<Text>> {
+    fn active(&self, py: Python<'_>) -> Result<Option<Text>> {
         let handle = self.handle.get()?;
-        Ok(guarded(|| handle.core.active())?.map(Text))
+        let active = match handle.core.active_in_memory() {
+            Some(active) => active,
+            None => handle.home()?.run(py, || handle.core.active())?,
+        };
+        Ok(active.map(Text))
     }
 
     /// Adds a pending execution, and makes the session if it is not there (R2).
@@ -112,11 +117,11 @@ impl Session {
     fn start(
         &self,
         py: Python<'_>,
-        execution_id: Option<String>,
-        mode: Option<String>,
-        token: Option<String>,
+        execution_id: Option<Given<String>>,
+        mode: Option<Given<String>>,
+        token: Option<Secret>,
     ) -> Result<Execution> {
-        Execution::start(py, &self.handle, StartOptions { execution_id, mode, token })
+        Execution::start(py, &self.handle, start_options(execution_id, mode, token))
     }
 
     /// A context manager around `start` and your own launch code (R10)::
@@ -131,13 +136,13 @@ impl Session {
     #[pyo3(signature = (execution_id = None, *, mode = None, token = None, suppress_notification = false))]
     fn launch(
         &self,
-        execution_id: Option<String>,
-        mode: Option<String>,
-        token: Option<String>,
+        execution_id: Option<Given<String>>,
+        mode: Option<Given<String>>,
+        token: Option<Secret>,
         suppress_notification: bool,
     ) -> Result<Launch> {
         self.handle.get()?;
-        let options = StartOptions { execution_id, mode, token };
+        let options = start_options(execution_id, mode, token);
         Ok(Launch::new(Arc::clone(&self.handle), options, suppress_notification))
     }
 
@@ -154,17 +159,28 @@ impl Session {
     fn attach(
         &self,
         py: Python<'_>,
-        execution_id: String,
-        token: Option<String>,
+        execution_id: Given<String>,
+        token: Option<Secret>,
         trusted: bool,
         acknowledged: bool,
-        producer: Option<String>,
-        attempt: Option<u64>,
+        producer: Option<Given<String>>,
+        attempt: Option<Given<u64>>,
     ) -> Result<Link> {
         let handle = self.handle.get()?;
-        let credential = if trusted { Credential::Trusted } else { Credential::Token(token) };
-        let options = AttachOptions { execution_id, credential, acknowledged, producer, attempt };
-        let link = handle.home()?.run(py, || handle.core.attach(options))?;
+        let credential = if trusted {
+            Credential::Trusted
+        } else {
+            Credential::Token(token.map(|token| token.0))
+        };
+        let options = AttachOptions {
+            execution_id: execution_id.0,
+            credential,
+            acknowledged,
+            producer: producer.map(|producer| producer.0),
+            attempt: attempt.map(|attempt| attempt.0),
+        };
+        let attached = handle.home()?.run(py, || Ok(handle.core.attach_or_refuse(options)))?;
+        let link = attached.map_err(|refusal| refused(py, &refusal))?;
         Ok(Link::new(Arc::clone(&self.handle), link))
     }
 
@@ -180,18 +196,23 @@ impl Session {
     fn fail(
         &self,
         py: Python<'_>,
-        execution_id: &str,
-        message: String,
-        event_type: Option<String>,
+        execution_id: Given<&str>,
+        message: Said,
+        event_type: Option<Given<String>>,
         payload: Option<&Bound<'_, PyDict>>,
         suppress_notification: bool,
     ) -> Result<bool> {
         let handle = self.handle.get()?;
         let payload = payload.map(json::object).transpose()?;
         let only_pending = false;
-        let options =
-            FailOptions { message, event_type, payload, suppress_notification, only_pending };
-        handle.home()?.run(py, || handle.core.fail(execution_id, options))
+        let options = FailOptions {
+            message: message.0,
+            event_type: event_type.map(|event_type| event_type.0),
+            payload,
+            suppress_notification,
+            only_pending,
+        };
+        handle.home()?.run(py, || handle.core.fail(execution_id.0, options))
     }
 
     /// Ends an execution as you know it ended: `completed`, `failed` or `interrupted`.
@@ -199,19 +220,23 @@ impl Session {
     /// `message` is its error or reason. `completed_at` is an aware `datetime`, or ms since the
     /// Unix epoch (R5); default: now. Raises `InvalidTransition` for one that has ended, or that
     /// would complete without having run (R1), and `NotFound`.
-    #[pyo3(signature = (execution_id, status = "completed", *, message = None, completed_at = None))]
+    #[pyo3(
+        signature = (execution_id, status = Given("completed"), *, message = None, completed_at = None),
+        text_signature = "($self, execution_id, status='completed', *, message=None, completed_at=None)"
+    )]
     fn finish(
         &self,
         py: Python<'_>,
-        execution_id: &str,
-        status: &str,
-        message: Option<&str>,
+        execution_id: Given<&str>,
+        status: Given<&str>,
+        message: Option<Said>,
         completed_at: Option<Moment>,
     ) -> Result<()> {
         let handle = self.handle.get()?;
-        let status = self::status(status)?;
+        let status = self::status(status.0)?;
+        let message = message.as_ref().map(Said::as_str);
         let completed_at = completed_at.map(|moment| moment.0);
-        handle.home()?.run(py, || handle.core.finish(execution_id, status, message, completed_at))
+        handle.home()?.run(py, || handle.core.finish(execution_id.0, status, message, completed_at))
     }
 
     /// Asks the active execution, or the one named, to stop (R11, R12).
@@ -226,11 +251,12 @@ impl Session {
     fn interrupt(
         &self,
         py: Python<'_>,
-        execution_id: Option<&str>,
+        execution_id: Option<Given<&str>>,
         escalate: bool,
         grace: Grace,
     ) -> Result<&'static str> {
         let handle = self.handle.get()?;
+        let execution_id = execution_id.map(|id| id.0);
         let call = || handle.core.interrupt(execution_id, escalate, grace.0);
         Ok(handle.home()?.run(py, call)?.as_str())
     }
@@ -238,16 +264,17 @@ impl Session {
     /// Takes an interrupt back, from the active execution or the one named (R13). What was sent was
     /// sent. Raises `NoActiveExecution`, or `NotFound`.
     #[pyo3(signature = (execution_id = None))]
-    fn clear_interrupt(&self, py: Python<'_>, execution_id: Option<&str>) -> Result<()> {
+    fn clear_interrupt(&self, py: Python<'_>, execution_id: Option<Given<&str>>) -> Result<()> {
         let handle = self.handle.get()?;
+        let execution_id = execution_id.map(|id| id.0);
         handle.home()?.run(py, || handle.core.clear_interrupt(execution_id))
     }
 
     /// A sign of life that you have of an execution in your own way (R14): moves the stale
     /// deadline. Raises `NotFound`, or `ExecutionNotActive`.
-    fn heartbeat(&self, py: Python<'_>, execution_id: &str) -> Result<()> {
+    fn heartbeat(&self, py: Python<'_>, execution_id: Given<&str>) -> Result<()> {
         let handle = self.handle.get()?;
-        handle.home()?.run(py, || handle.core.heartbeat(execution_id))
+        handle.home()?.run(py, || handle.core.heartbeat(execution_id.0))
     }
 
     /// Takes the exclusive lease on an execution for `lease_ttl_ms`, or renews it (R38).
@@ -258,24 +285,35 @@ impl Session {
     fn lease(
         &self,
         py: Python<'_>,
-        execution_id: &str,
-        lease_id: &str,
-        message_id: Option<&str>,
+        execution_id: Given<&str>,
+        lease_id: Given<&str>,
+        message_id: Option<Given<&str>>,
     ) -> Result<Lease> {
-        Lease::acquire(py, &self.handle, execution_id, lease_id, message_id)
+        let message_id = message_id.map(|id| id.0);
+        Lease::acquire(py, &self.handle, execution_id.0, lease_id.0, message_id)
     }
 
     /// Extends the lease that `lease_id` holds by `lease_ttl_ms` from now (R38). Raises `NotFound`
     /// when there is none or it has expired, `WrongHolder` when another holds it.
-    fn extend_lease(&self, py: Python<'_>, execution_id: &str, lease_id: &str) -> Result<Lease> {
-        Lease::extended(py, &self.handle, execution_id, lease_id)
+    fn extend_lease(
+        &self,
+        py: Python<'_>,
+        execution_id: Given<&str>,
+        lease_id: Given<&str>,
+    ) -> Result<Lease> {
+        Lease::extended(py, &self.handle, execution_id.0, lease_id.0)
     }
 
     /// Gives the lease that `lease_id` holds back (R38). Raises `NotFound` when there is none or it
     /// has expired, `WrongHolder` when another holds it.
-    fn release_lease(&self, py: Python<'_>, execution_id: &str, lease_id: &str) -> Result<()> {
+    fn release_lease(
+        &self,
+        py: Python<'_>,
+        execution_id: Given<&str>,
+        lease_id: Given<&str>,
+    ) -> Result<()> {
         let handle = self.handle.get()?;
-        handle.home()?.run(py, || handle.core.release_lease(execution_id, lease_id))
+        handle.home()?.run(py, || handle.core.release_lease(execution_id.0, lease_id.0))
     }
 
     /// Removes the session wholly and at once (R19a): an active execution is failed first (`Session
@@ -299,10 +337,10 @@ impl Session {
     }
 
     /// One execution, whether it is active or long over. Raises `NotFound`.
-    fn execution(&self, py: Python<'_>, execution_id: &str) -> Result<Execution> {
+    fn execution(&self, py: Python<'_>, execution_id: Given<&str>) -> Result<Execution> {
         let handle = self.handle.get()?;
-        let view = handle.home()?.run(py, || handle.core.execution(execution_id))?;
-        Ok(Execution::of(Arc::clone(&self.handle), view))
+        let view = handle.home()?.run(py, || handle.core.execution(execution_id.0))?;
+        Execution::of(py, &self.handle, view)
     }
 
     /// The executions, the newest first, at most `limit`; with `status` only those of that status.
@@ -311,20 +349,20 @@ impl Session {
     fn executions(
         &self,
         py: Python<'_>,
-        status: Option<&str>,
-        limit: usize,
+        status: Option<Given<&str>>,
+        #[pyo3(from_py_with = given::taken)] limit: usize,
     ) -> Result<Vec<Execution>> {
         let handle = self.handle.get()?;
-        let wanted = status.map(self::status).transpose()?;
+        let wanted = status.map(|name| self::status(name.0)).transpose()?;
         let found = handle.home()?.run(py, || handle.core.executions(wanted, limit))?;
-        Ok(found.into_iter().map(|view| Execution::of(Arc::clone(&self.handle), view)).collect())
+        found.into_iter().map(|view| Execution::of(py, &self.handle, view)).collect()
     }
 
     /// The health of a running execution (R6): `healthy`, `unknown` or `stale`; `None` for one that
     /// is not running. Raises `NotFound`.
-    fn health(&self, py: Python<'_>, execution_id: &str) -> Result<Option<&'static str>> {
+    fn health(&self, py: Python<'_>, execution_id: Given<&str>) -> Result<Option<&'static str>> {
         let handle = self.handle.get()?;
-        let health = handle.home()?.run(py, || handle.core.health(execution_id))?;
+        let health = handle.home()?.run(py, || handle.core.health(execution_id.0))?;
         Ok(health.map(|health| health.as_str()))
     }
 
@@ -338,14 +376,18 @@ impl Session {
     fn events(
         &self,
         py: Python<'_>,
-        after: u64,
-        types: Option<Vec<String>>,
-        executions: Option<Vec<String>>,
+        #[pyo3(from_py_with = given::taken)] after: u64,
+        types: Option<Given<Vec<String>>>,
+        executions: Option<Given<Vec<String>>>,
         since: Option<Moment>,
         until: Option<Moment>,
-        limit: Option<u64>,
+        limit: Option<Given<u64>>,
     ) -> Result<Events> {
-        let filter = Filter { after, limit, ..filter(types, executions, since, until) };
+        let filter = Filter {
+            after,
+            limit: limit.map(|limit| limit.0),
+            ..filter(types, executions, since, until)
+        };
         Events::new(py, Arc::clone(&self.handle), filter)
     }
 
@@ -356,9 +398,9 @@ impl Session {
     fn count_events(
         &self,
         py: Python<'_>,
-        after: u64,
-        types: Option<Vec<String>>,
-        executions: Option<Vec<String>>,
+        #[pyo3(from_py_with = given::taken)] after: u64,
+        types: Option<Given<Vec<String>>>,
+        executions: Option<Given<Vec<String>>>,
         since: Option<Moment>,
         until: Option<Moment>,
     ) -> Result<u64> {
@@ -384,16 +426,18 @@ impl Session {
     fn stream(
         &self,
         py: Python<'_>,
-        after: u64,
-        until: Option<String>,
+        #[pyo3(from_py_with = given::taken)] after: u64,
+        until: Option<Given<String>>,
         timeout: Option<Seconds>,
-        types: Option<Vec<String>>,
-        executions: Option<Vec<String>>,
+        types: Option<Given<Vec<String>>>,
+        executions: Option<Given<Vec<String>>>,
         since: Option<Moment>,
-        epoch: Option<String>,
+        epoch: Option<Given<String>>,
         live_only: bool,
     ) -> Result<Subscription> {
         let filter = Filter { after, ..filter(types, executions, since, None) };
+        let epoch = epoch.map(|epoch| epoch.0);
+        let until = until.map(|until| until.0);
         let options = SubscribeOptions { filter, epoch, live_only, until };
         Subscription::new(py, Arc::clone(&self.handle), options, timeout.unwrap_or_default())
     }
@@ -405,16 +449,18 @@ impl Session {
     fn timeline<'py>(
         slf: &Bound<'py, Session>,
         executions: Option<Bound<'py, PyAny>>,
-        limit: i64,
+        #[pyo3(from_py_with = given::taken)] limit: i64,
     ) -> Result<Bound<'py, PyAny>> {
         let py = slf.py();
         // Runs that have not ended are drawn up to the coordinator's now (R18c).
-        let now = slf.get().handle.get()?.home()?.coordinator.now();
+        let home = slf.get().handle.get()?.home()?;
+        let now = home.coordinator.now();
         let options = PyDict::new(py);
         options.set_item("now_ms", now)?;
+        options.set_item("owned", home.is_owned(py)?)?;
         options.set_item("executions", executions)?;
         options.set_item("limit", limit)?;
-        let module = py.import("stayline.timeline")?;
+        let module = import::module(py, "stayline.timeline")?;
         Ok(module.call_method("Timeline", (slf,), Some(&options))?)
     }
 
@@ -440,119 +486,31 @@ impl Session {
     }
 }
 
+fn start_options(
+    execution_id: Option<Given<String>>,
+    mode: Option<Given<String>>,
+    token: Option<Secret>,
+) -> StartOptions {
+    let taken = |text: Option<Given<String>>| text.map(|text| text.0);
+    StartOptions {
+        execution_id: taken(execution_id),
+        mode: taken(mode),
+        token: token.map(|token| token.0),
+    }
+}
+
 fn filter(
-    types: Option<Vec<String>>,
-    executions: Option<Vec<String>>,
+    types: Option<Given<Vec<String>>>,
+    executions: Option<Given<Vec<String>>>,
     since: Option<Moment>,
     until: Option<Moment>,
 ) -> Filter {
-    let shared = |items: Vec<String>| items.into_iter().map(Arc::from).collect();
+    let shared = |items: Given<Vec<String>>| items.0.into_iter().map(Arc::from).collect();
     Filter {
         types: types.map(shared),
         executions: executions.map(shared),
         since: since.map(|moment| moment.0),
         until: until.map(|moment| moment.0),
         ..Filter::default()
-    }
-}
-
-/// What was known about a session when it was read.
-#[pyclass(frozen, module = "stayline")]
-pub struct SessionInfo {
-    record: SessionRecord,
-    active: Option<ExecutionRecord>,
-    latest: Option<Execution>,
-    link_attached: Option<bool>,
-}
-
-impl SessionInfo {
-    /// From one row of the list of sessions.
-    pub fn of(home: &HomeRef, summary: SessionSummary) -> Result<SessionInfo> {
-        let core = home.get()?.coordinator.session(&summary.record.id)?;
-        let latest = summary.latest.map(|record| core.view_of(record));
-        let session = Session::new(Arc::clone(home), core);
-        let active =
-            latest.as_ref().map(|latest| latest.record.clone()).filter(|r| r.status.is_active());
-        let latest = latest.map(|view| Execution::of(Arc::clone(&session.handle), view));
-        Ok(SessionInfo { record: summary.record, active, latest, link_attached: None })
-    }
-}
-
-#[pymethods]
-impl SessionInfo {
-    /// The session's id.
-    #[getter]
-    fn id(&self) -> &str {
-        &self.record.id
-    }
-
-    /// The log's epoch (R34a).
-    #[getter]
-    fn epoch(&self) -> &str {
-        &self.record.epoch
-    }
-
-    /// When it was made.
-    #[getter]
-    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        datetime(py, self.record.created_at)
-    }
-
-    /// Start, heartbeats, events, completion (R19).
-    #[getter]
-    fn last_activity_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        datetime(py, self.record.last_activity_at)
-    }
-
-    /// The id of the newest event.
-    #[getter]
-    fn last_event_id(&self) -> u64 {
-        self.record.last_event_id
-    }
-
-    /// The branch of the last completed execution that named one (R29).
-    #[getter]
-    fn branch(&self) -> Option<&str> {
-        self.record.branch.as_deref()
-    }
-
-    /// The agent's own session id (R30).
-    #[getter]
-    fn agent_session_id(&self) -> Option<&str> {
-        self.record.agent_session_id.as_deref()
-    }
-
-    /// The id of the active execution.
-    #[getter]
-    fn active(&self) -> Option<&str> {
-        self.active.as_ref().map(|active| &*active.id)
-    }
-
-    /// Whether the active execution is without a link and in its grace (R20).
-    #[getter]
-    fn grace(&self) -> bool {
-        self.active.as_ref().is_some_and(|active| active.grace.is_some())
-    }
-
-    /// Whether a wrapper is connected; `None` in a list of sessions.
-    #[getter]
-    fn link_attached(&self) -> Option<bool> {
-        self.link_attached
-    }
-
-    /// In a list of sessions: the active execution, or else the newest one.
-    #[getter]
-    fn latest(&self) -> Option<Execution> {
-        self.latest.clone()
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> String {
-        format!(
-            "SessionInfo(id={}, active={}, last_event_id={}, branch={})",
-            text::quoted(py, &self.record.id),
-            text::optional(py, self.active()),
-            self.record.last_event_id,
-            text::optional(py, self.branch()),
-        )
     }
 }

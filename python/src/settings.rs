@@ -1,18 +1,21 @@
 //! `Settings`: the core's table, frozen.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDelta, PyDict, PyFloat, PyInt, PyList, PyString};
+use pyo3::types::{PyBool, PyDelta, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use serde_json::{Value, json};
 use stayline::Error;
 use stayline::settings::Settings as Core;
 
 use crate::error::Result;
+use crate::given::Given;
+use crate::import;
 use crate::json;
 use crate::text;
+use crate::values::Reduced;
 
 /// Every setting of the coordinator and of the wrapper, frozen.
 ///
-/// Names carry their unit: `Settings(stale_after_ms=60_000)`; a `timedelta` will do as well.
+/// Names carry their unit: `Settings(lease_ttl_ms=60_000)`; a `timedelta` will do as well.
 /// What is not named has its default; `Settings.table()` says what each does. Settings that
 /// contradict each other raise `InvalidSettings` naming both (R24); an unknown name, or a value
 /// of the wrong shape, raises `InvalidArgument`. Equal settings compare equal and hash alike.
@@ -79,6 +82,14 @@ macro_rules! settings_class {
                 hasher.finish()
             }
 
+            /// Copies and pickles: every setting goes along, also what is a default today.
+            fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+                let make = import::module(py, "copyreg")?.getattr("__newobj_ex__")?;
+                let nothing = PyTuple::empty(py);
+                let all = (py.get_type::<Settings>(), nothing, self.as_dict(py)?);
+                Ok((make, all.into_pyobject(py)?))
+            }
+
             /// Names what differs from the defaults.
             fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
                 let defaults = Core::default();
@@ -121,6 +132,9 @@ settings_class! {
     late_window_ms
     /// How long a lease lasts unless extended (R38).
     lease_ttl_ms
+    /// Whether notifications are kept for the host (R39); false, where nobody takes them: those
+    /// that are there stay.
+    notifications
     /// How long a taken notification is leased; doubled at each further delivery (R39).
     notification_lease_ms
     /// Deliveries of one notification before it is parked (R39).
@@ -137,12 +151,23 @@ settings_class! {
     max_nesting
     /// The longest id, in bytes of UTF-8.
     max_id_bytes
+    /// How much of an error or a reason is kept on records and in notifications, in bytes; at least
+    /// 64 (R5).
+    max_text_bytes
     /// Event types that are delivered live and not stored (R32).
     volatile_types
     /// A WebSocket ping goes out when nothing arrived for this long (R47a).
     ping_interval_ms
     /// A link on which nothing arrived for this long counts as closed, 1006 (R47a).
     link_timeout_ms
+    /// The same for a basic link, which cannot resend what its socket swallowed (R47a).
+    basic_link_timeout_ms
+    /// How long a basic wrapper's link stays open after its own terminal event (R31).
+    basic_linger_ms
+    /// How long the host's `authorize` may take; then the wrapper is told to try later (R25).
+    authorize_timeout_ms
+    /// Readers of the store at the same time; who comes later waits in order.
+    max_readers
     /// How hard SQLite tries to keep a commit: full, or normal (the last commits may go at a power
     /// cut).
     synchronous
@@ -195,7 +220,7 @@ impl Settings {
     fn changed(&self, changes: Option<&Bound<'_, PyDict>>) -> Result<Settings> {
         let mut core = self.core.clone();
         for (name, value) in changes.into_iter().flatten() {
-            core.set(name.extract::<&str>()?, &read(&value)?)?;
+            core.set(name.extract::<Given<&str>>()?.0, &read(&value)?)?;
         }
         core.check()?;
         Ok(Settings { core })
@@ -223,27 +248,37 @@ fn read(value: &Bound<'_, PyAny>) -> Result<Value> {
         return Ok(json!(value.extract::<bool>()?));
     }
     if value.is_instance_of::<PyInt>() {
-        return Ok(value.extract::<i64>().map_or_else(|_| json!(f64::INFINITY), |n| json!(n)));
+        // Python itself writes no integer of thousands of digits; and null would mean "never".
+        let beyond = |_| text::repr(value).unwrap_or_else(|_| "an endless integer".to_owned());
+        return Ok(value.extract::<i64>().map_or_else(|error| json!(beyond(error)), Value::from));
     }
     if value.is_instance_of::<PyFloat>() {
-        return Ok(json!(value.extract::<f64>()?));
+        // JSON has no infinity and no NaN: they would pass for null, which means "never".
+        let number = value.extract::<f64>()?;
+        return Ok(if number.is_finite() { json!(number) } else { json!(number.to_string()) });
     }
     if value.is_instance_of::<PyString>() {
-        return Ok(json!(value.extract::<String>()?));
+        return Ok(json!(value.extract::<Given<String>>()?.0));
     }
+    import::datetime(value.py())?;
     if value.is_instance_of::<PyDelta>() {
         let seconds = value.call_method0("total_seconds")?.extract::<f64>()?;
         return Ok(json!((seconds * 1000.0).round() as i64));
     }
     if value.hasattr("__fspath__")? {
-        return Ok(json!(value.call_method0("__fspath__")?.extract::<String>()?));
+        return Ok(json!(value.call_method0("__fspath__")?.extract::<Given<String>>()?.0));
     }
     let items = value
         .try_iter()
         .map_err(|_| Error::invalid(format!("a setting cannot be a {}", text::type_name(value))))?;
     let mut list = Vec::new();
     for item in items {
-        list.push(read(&item?)?);
+        let item = item?;
+        if !item.is_instance_of::<PyString>() {
+            let kind = text::type_name(&item);
+            return Err(Error::invalid(format!("a list of settings holds texts, no {kind}")).into());
+        }
+        list.push(json!(item.extract::<Given<String>>()?.0));
     }
     Ok(Value::Array(list))
 }

@@ -75,7 +75,7 @@ impl Hub {
                     sorted = true;
                 }
                 Ok(None) => break,
-                Err(Failure::Core(Error::Closed)) => {
+                Err(Failure::Core(Error::Closed { .. })) => {
                     sorted |= !std::mem::replace(&mut self.queues.lock().over, true);
                     break;
                 }

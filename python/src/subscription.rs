@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::prelude::*;
+use stayline::Error;
 use stayline::coordinator::{Next, Record, SubscribeOptions, Subscription as Core};
 use stayline::lock::Mutex;
 use stayline::protocol::Filter;
@@ -99,6 +101,9 @@ impl Events {
 
 struct Inner {
     core: Mutex<Core>,
+    epoch: Arc<str>,
+    /// It was closed: whoever reads it just now retires it.
+    is_closed: AtomicBool,
     bell: Arc<Bell>,
     // Keeps the coordinator alive.
     session: HandleRef,
@@ -142,29 +147,79 @@ impl Subscription {
         let bell = Bell::new();
         core.set_waker(Some(Arc::clone(&bell) as Arc<dyn stayline::wake::Wake>));
         let session_id = Arc::clone(handle.core.id());
-        let inner = Owned::new(Inner { core: Mutex::new(core), bell, session });
+        let (epoch, is_closed) = (core.epoch(), AtomicBool::new(false));
+        let core = Mutex::new(core);
+        let inner = Owned::new(Inner { core, epoch, is_closed, bell, session });
         let position = Mutex::new(Position { last_id, ended: false });
         Ok(Subscription { session_id, inner, timeout, position })
     }
 
-    fn look(&self, inner: &Inner) -> Result<Option<Found>> {
+    /// What there is. The store is read without the interpreter lock.
+    fn look(&self, py: Python<'_>, inner: &Inner) -> Result<Option<Found>> {
+        loop {
+            match self.look_in_memory(py, inner)? {
+                Some(Next::Empty) => return Ok(None),
+                Some(Next::Record(record)) => return Ok(Some(Found::Record(record))),
+                Some(Next::Ended) => return Ok(Some(Found::End)),
+                None => {
+                    let handle = inner.session.get()?;
+                    handle.home()?.run(py, || inner.read_ahead())?;
+                    // Rounds without an event that passes the filters may be many.
+                    py.check_signals()?;
+                }
+            }
+        }
+    }
+
+    /// `None`: the store has to be read.
+    fn look_in_memory(&self, py: Python<'_>, inner: &Inner) -> Result<Option<Next>> {
         if self.position.lock().ended {
-            return Ok(Some(Found::End));
+            return Ok(Some(Next::Ended));
         }
         inner.session.get()?;
-        let next = guarded(|| inner.core.lock().try_next())?;
+        let next = inner.with(py, Core::try_next_in_memory)?;
+        self.took(next.as_ref());
+        Ok(next)
+    }
+
+    fn took(&self, next: Option<&Next>) {
         let mut position = self.position.lock();
-        Ok(match next {
-            Next::Record(record) => {
-                position.last_id = position.last_id.max(record.id);
-                Some(Found::Record(record))
-            }
-            Next::Empty => None,
-            Next::Ended => {
-                position.ended = true;
-                Some(Found::End)
-            }
-        })
+        match next {
+            Some(Next::Record(record)) => position.last_id = position.last_id.max(record.id),
+            Some(Next::Ended) => position.ended = true,
+            Some(Next::Empty) | None => {}
+        }
+    }
+}
+
+impl Inner {
+    /// A call that reads no store. Another thread may be reading it just now: that is waited for
+    /// without the interpreter lock.
+    fn with<T: Send>(&self, py: Python<'_>, call: impl FnOnce(&mut Core) -> T + Send) -> Result<T> {
+        let result = match self.core.try_lock() {
+            Some(mut core) => guarded(|| Ok(call(&mut core))),
+            None => released(py, || Ok(call(&mut self.core.lock()))),
+        };
+        self.retire_if_closed();
+        result
+    }
+
+    /// Reads a round where one is needed.
+    fn read_ahead(&self) -> std::result::Result<(), Error> {
+        let read = self.core.lock().read_ahead();
+        self.retire_if_closed();
+        read
+    }
+
+    /// Nobody reads on. Who has the cursor just now comes here once it has let go of it, so that
+    /// whoever closes it does not wait.
+    fn retire_if_closed(&self) {
+        if self.is_closed.load(Ordering::SeqCst)
+            && let Some(mut core) = self.core.try_lock()
+        {
+            core.set_waker(None);
+            core.retire();
+        }
     }
 }
 
@@ -176,15 +231,34 @@ impl Subscription {
 
     fn __next__(&self, py: Python<'_>) -> Result<Option<Event>> {
         let inner = self.inner.get()?;
-        let found = inner.bell.wait(py, self.timeout.0, None, || self.look(inner))?;
+        let found = inner.bell.wait(py, self.timeout.0, None, || self.look(py, inner))?;
         Ok(event(found))
     }
 
     /// The next event without waiting; `None`: nothing now (`fileno()` is made unreadable), or
     /// the stream is over (`ended`).
-    fn try_next(&self) -> Result<Option<Event>> {
+    fn try_next(&self, py: Python<'_>) -> Result<Option<Event>> {
         let inner = self.inner.get()?;
-        Ok(event(inner.bell.take(|| self.look(inner))?))
+        Ok(event(inner.bell.take(|| self.look(py, inner))?))
+    }
+
+    /// For `stayline.aio`: the next event if it is in memory. `None`: nothing now, or the stream is
+    /// over, or it is behind, or somebody is reading it.
+    fn _try_next_in_memory(&self) -> Result<Option<Event>> {
+        let inner = self.inner.get()?;
+        if self.ended() {
+            return Ok(None);
+        }
+        inner.session.get()?;
+        let Some(mut core) = inner.core.try_lock() else { return Ok(None) };
+        let next = guarded(|| Ok(core.try_next_in_memory()))?;
+        drop(core);
+        inner.retire_if_closed();
+        self.took(next.as_ref());
+        match next {
+            Some(Next::Record(record)) => Ok(Some(Event::streamed(record))),
+            _ => Ok(None),
+        }
     }
 
     /// A descriptor for event loops: readable from an event until a take finds nothing, and for
@@ -193,16 +267,19 @@ impl Subscription {
         self.inner.get()?.bell.fileno()
     }
 
-    /// For `stayline.aio`: whether the next take would read from the store.
+    /// For `stayline.aio`: whether the next take would read from the store, or wait for somebody who
+    /// does.
     fn _is_behind(&self) -> Result<bool> {
         let inner = self.inner.get()?;
-        Ok(!self.ended() && inner.core.lock().is_behind())
+        let is_behind = inner.core.try_lock().is_none_or(|core| core.is_behind());
+        inner.retire_if_closed();
+        Ok(!self.ended() && is_behind)
     }
 
     /// For `stayline.aio`: reads a round from the store, so that the next take need not.
     fn _read_ahead(&self, py: Python<'_>) -> Result<()> {
         let inner = self.inner.get()?;
-        released(py, || inner.core.lock().read_ahead())
+        released(py, || inner.read_ahead())
     }
 
     /// For `stayline.aio`: a place to wait for events and the end.
@@ -214,11 +291,8 @@ impl Subscription {
     fn close(&self) -> Result<()> {
         let inner = self.inner.get()?;
         self.position.lock().ended = true;
-        {
-            let mut core = inner.core.lock();
-            core.set_waker(None);
-            core.retire();
-        }
+        inner.is_closed.store(true, Ordering::SeqCst);
+        inner.retire_if_closed();
         stayline::wake::Wake::wake(&*inner.bell);
         Ok(())
     }
@@ -232,7 +306,7 @@ impl Subscription {
     /// The log's epoch, to be given when resuming (R34a).
     #[getter]
     fn epoch(&self) -> Result<Text> {
-        Ok(Text(self.inner.get()?.core.lock().epoch()))
+        Ok(Text(Arc::clone(&self.inner.get()?.epoch)))
     }
 
     /// The id of the newest event given: resume with `after=` this.

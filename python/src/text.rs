@@ -6,6 +6,8 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::given::Said;
+
 /// `repr(value)`.
 pub fn repr(value: &Bound<'_, PyAny>) -> PyResult<String> {
     Ok(value.repr()?.to_string())
@@ -24,6 +26,12 @@ pub fn optional(py: Python<'_>, text: Option<&str>) -> String {
 /// The name of a value's type.
 pub fn type_name(value: &Bound<'_, PyAny>) -> String {
     value.get_type().name().map_or_else(|_| "value".to_owned(), |name| name.to_string())
+}
+
+/// An address as it may be shown: without a password, and without its query.
+#[pyfunction]
+pub fn _without_credentials(address: Said) -> String {
+    stayline::credentials::without_credentials(&address.0)
 }
 
 /// A text of the core's on its way to Python.

@@ -9,6 +9,8 @@ use stayline::Error;
 use stayline::settings::{MAX_DURATION_MS, Millis, moment};
 
 use crate::error::{Failure, Result};
+use crate::given::Given;
+use crate::import;
 
 /// How long: seconds as a number, a `timedelta`, or `None` for ever.
 #[derive(Clone, Copy, Default)]
@@ -21,10 +23,11 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Seconds {
         if value.is_none() {
             return Ok(Seconds(None));
         }
+        import::datetime(value.py())?;
         let seconds = if value.is_instance_of::<PyDelta>() {
             value.call_method0("total_seconds")?.extract::<f64>()?
         } else {
-            value.extract::<f64>()?
+            value.extract::<Given<f64>>()?.0
         };
         if seconds.is_nan() || seconds < 0.0 {
             return Err(Error::invalid(format!(
@@ -60,8 +63,9 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Moment {
 
     fn extract(value: Borrowed<'a, 'py, PyAny>) -> Result<Moment> {
         if value.is_instance_of::<PyInt>() && !value.is_instance_of::<PyBool>() {
-            return Ok(Moment(value.extract()?));
+            return Ok(Moment(value.extract::<Given<Millis>>()?.0));
         }
+        import::datetime(value.py())?;
         if !value.is_instance_of::<PyDateTime>() {
             return Err(pyo3::exceptions::PyTypeError::new_err(
                 "expected a datetime, or an int in milliseconds since the Unix epoch",
@@ -87,13 +91,14 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Now {
     type Error = Failure;
 
     fn extract(value: Borrowed<'a, 'py, PyAny>) -> Result<Now> {
-        Ok(Now(moment(value.extract()?, "now_ms")?))
+        Ok(Now(moment(value.extract::<Given<Millis>>()?.0, "now_ms")?))
     }
 }
 
 /// Milliseconds since the epoch as a `datetime` in UTC. A moment that `datetime` cannot say
 /// becomes the nearest that it can.
 pub fn datetime(py: Python<'_>, moment: Millis) -> PyResult<Bound<'_, PyAny>> {
+    import::datetime(py)?;
     // 0001-01-01 and 9999-12-31, whole seconds.
     let clamped = moment.clamp(-62_135_596_800_000, 253_402_300_799_000);
     let utc = PyTzInfo::utc(py)?;

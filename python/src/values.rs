@@ -9,8 +9,12 @@ use std::sync::OnceLock;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use crate::given::Given;
 use crate::json;
 use crate::text;
+
+/// What makes a value anew, and with what.
+pub type Reduced<'py> = (Bound<'py, PyAny>, Bound<'py, PyTuple>);
 
 /// A class whose instances are equal when their fields are.
 macro_rules! value_class {
@@ -27,14 +31,21 @@ macro_rules! value_class {
         #[pymethods]
         impl $name {
             #[new]
-            fn new($($field: $type),*) -> $name {
-                $name { $($field),* }
+            fn new($($field: Given<$type>),*) -> $name {
+                $name { $($field: $field.0),* }
             }
 
             #[classattr]
             fn __match_args__(py: Python<'_>) -> PyResult<Py<PyTuple>> {
                 let fields: &[&str] = &[$(stringify!($field)),*];
                 Ok(PyTuple::new(py, fields)?.unbind())
+            }
+
+            /// Copies and pickles.
+            fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+                let fields: Vec<Bound<'py, PyAny>> =
+                    vec![$((&self.$field).into_pyobject(py)?.into_any()),*];
+                Ok((py.get_type::<$name>().into_any(), PyTuple::new(py, fields)?))
             }
 
             #[allow(unused_variables)] // for those without a field
@@ -202,6 +213,12 @@ impl Command {
             Ok(other) => self.data(py)?.bind(py).eq(other.get().data(py)?),
             Err(_) => Ok(false),
         }
+    }
+
+    /// Copies and pickles.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+        let fields = PyTuple::new(py, [self.data(py)?])?;
+        Ok((py.get_type::<Command>().into_any(), fields))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

@@ -138,7 +138,7 @@ impl Waiting {
 
     fn with<T>(&self, call: impl FnOnce(&EventFd) -> T) -> Result<T> {
         let hung = self.hung.get()?.lock();
-        let hung = hung.as_ref().ok_or(Error::Closed)?;
+        let hung = hung.as_ref().ok_or_else(|| Error::closed("nobody waits here any more"))?;
         Ok(call(&hung.descriptor))
     }
 }

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use stayline::net::client::{Wrapper as Core, WrapperOptions};
+use stayline::net::client::{Proxy, Wrapper as Core, WrapperOptions};
 use stayline::wrapper::{Job, Outcome, SendOptions};
 use stayline::{Error, Settings as CoreSettings};
 
 use crate::error::{Failure, Result, guarded};
 use crate::exit::Inside;
+use crate::given::{self, Given, Said, Secret};
+use crate::import;
 use crate::json;
+use crate::leaving::{note_untold, tell_raised};
 use crate::log;
 use crate::process::Owned;
 use crate::settings::Settings;
@@ -30,8 +33,14 @@ use crate::wait::{Waiting, released};
 /// `url` is the server's base; `token` the execution's. `settings` say how to reconnect (R41),
 /// buffer (R40, R44) and keep (`outbox`, R45e). It connects at once, in the background.
 ///
+/// `proxy` is `"environment"` (`HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say, as for curl),
+/// `"none"`, or the address of one, `http://[USER:PASSWORD@]HOST[:PORT]`.
+///
 /// As a context manager it waits for its first connection (unless `retry_first`), and leaving it
-/// waits until everything sent is acknowledged; an exception closes it at once.
+/// waits until everything sent is acknowledged, up to `ack_timeout_ms`. An exception that leaves
+/// it, unless the run has had its ending, fails the run with its text, or interrupts it
+/// (`KeyboardInterrupt`, cancellation, an exit by a signal, or any after a `Kill`); then it goes on
+/// (R51a).
 ///
 /// The run is active from the beginning: an interrupt arrives as a `Kill` signal; stop the agent
 /// and say `aborted()`, or end the run yourself (R52). Hosts that give jobs and turns themselves
@@ -53,6 +62,25 @@ impl Wrapper {
         let timeout = timeout.unwrap_or_default().0;
         let outcome = hub.changes.wait(py, timeout, None, || known_outcome(hub))?;
         outcome.map(ended).ok_or_else(|| Error::Timeout.into())
+    }
+
+    /// How long leaving its block waits for what is on its way.
+    fn patience(&self) -> Duration {
+        Duration::from_millis(self.settings.ack_timeout_ms.unsigned_abs())
+    }
+
+    /// Waits until it is known how it ended, or the time is over, which is noted on the exception.
+    fn await_ending(
+        &self,
+        py: Python<'_>,
+        patience: Duration,
+        raised: &Bound<'_, PyAny>,
+    ) -> Result<()> {
+        let hub = self.hub.get()?;
+        match hub.changes.wait(py, Some(patience), None, || known_outcome(hub))? {
+            Some(_) => Ok(()),
+            None => note_untold(py, raised),
+        }
     }
 
     /// Waits until nothing is left to be sent or acknowledged, or the wrapper is closed.
@@ -94,25 +122,31 @@ impl Wrapper {
 #[pymethods]
 impl Wrapper {
     #[new]
-    #[pyo3(signature = (url, *, session_id, execution_id, token = None, settings = None, retry_first = false, active = true))]
+    #[pyo3(
+        signature = (url, *, session_id, execution_id, token = None, proxy = environment(), settings = None, retry_first = false, active = true),
+        text_signature = "(url, *, session_id, execution_id, token=None, proxy='environment', settings=None, retry_first=False, active=True)"
+    )]
     #[allow(clippy::too_many_arguments)] // keywords in Python
     fn new(
         py: Python<'_>,
-        url: String,
-        session_id: String,
-        execution_id: String,
-        token: Option<String>,
+        url: Given<String>,
+        session_id: Given<String>,
+        execution_id: Given<String>,
+        token: Option<Secret>,
+        proxy: Secret,
         settings: Option<Settings>,
         retry_first: bool,
         active: bool,
     ) -> Result<Wrapper> {
         log::start(py)?;
         let settings = settings.unwrap_or_default().core;
+        let (url, session_id, execution_id) = (url.0, session_id.0, execution_id.0);
         let options = WrapperOptions {
             url: url.clone(),
             session_id: session_id.clone(),
             execution_id: execution_id.clone(),
-            token,
+            token: token.map(|token| token.0),
+            proxy: Proxy::parse(&proxy.0),
             settings: settings.clone(),
             retry_first,
             active,
@@ -193,20 +227,21 @@ impl Wrapper {
     /// Never loses silently (R40): what the coordinator would refuse raises `InvalidEvent`. When
     /// the buffer is full and the policy is to wait, it waits up to `send_timeout_ms`, then
     /// raises `Full`. A `droppable` event gives way first (R44). Once the run has ended, or the
-    /// wrapper was closed, it raises `Closed`.
+    /// wrapper was closed, it raises `Closed`; `Disconnected` when the wrapper gave up, `Superseded`
+    /// when another one took over. What ends the execution is never too large: it is cut (R40).
     #[pyo3(signature = (event_type, data = None, *, raw_data = None, droppable = false, timestamp = None))]
     fn send(
         &self,
         py: Python<'_>,
-        event_type: &str,
+        event_type: Given<&str>,
         data: Option<&Bound<'_, PyAny>>,
-        raw_data: Option<&str>,
+        raw_data: Option<Given<&str>>,
         droppable: bool,
         timestamp: Option<Moment>,
     ) -> Result<()> {
         let options = options(droppable, timestamp);
         let timeout = Duration::from_millis(self.settings.send_timeout_ms.unsigned_abs());
-        self.send_text(py, event_type, &payload(data, raw_data)?, options, Some(timeout))
+        self.send_text(py, event_type.0, &payload(data, raw_data)?, options, Some(timeout))
     }
 
     /// The same as `send` (`event_type`, `data`, `raw_data`, `droppable`, `timestamp`) without ever
@@ -215,15 +250,15 @@ impl Wrapper {
     fn try_send(
         &self,
         py: Python<'_>,
-        event_type: &str,
+        event_type: Given<&str>,
         data: Option<&Bound<'_, PyAny>>,
-        raw_data: Option<&str>,
+        raw_data: Option<Given<&str>>,
         droppable: bool,
         timestamp: Option<Moment>,
     ) -> Result<()> {
         let options = options(droppable, timestamp);
         let data = payload(data, raw_data)?;
-        self.send_text(py, event_type, &data, options, Some(Duration::ZERO))
+        self.send_text(py, event_type.0, &data, options, Some(Duration::ZERO))
     }
 
     /// The run is complete: sends `complete`, drains, and returns how it ended once that is
@@ -234,35 +269,45 @@ impl Wrapper {
     fn complete(
         &self,
         py: Python<'_>,
-        exit_code: i64,
-        branch: Option<&str>,
+        #[pyo3(from_py_with = given::taken)] exit_code: i64,
+        branch: Option<Given<&str>>,
         timeout: Option<Seconds>,
     ) -> Result<Ended> {
         let hub = self.hub.get()?;
-        guarded(|| hub.core.complete(exit_code, branch))?;
+        guarded(|| hub.core.complete(exit_code, branch.map(|name| name.0)))?;
         self.ended(py, timeout)
     }
 
-    /// The run failed: sends a fatal `error`, drains, and returns how it ended (R29, R46). Waits up
-    /// to `timeout` seconds and raises as `complete` does.
-    #[pyo3(signature = (error, *, timeout = None))]
-    fn fail(&self, py: Python<'_>, error: &str, timeout: Option<Seconds>) -> Result<Ended> {
+    /// The run failed: sends a fatal `error`, drains, and returns how it ended (R46). `exit_code`,
+    /// where there is one, is stored with it (R29). Waits up to `timeout` seconds and raises as
+    /// `complete` does.
+    #[pyo3(signature = (error, *, exit_code = None, timeout = None))]
+    fn fail(
+        &self,
+        py: Python<'_>,
+        error: Said,
+        exit_code: Option<Given<i64>>,
+        timeout: Option<Seconds>,
+    ) -> Result<Ended> {
         let hub = self.hub.get()?;
-        guarded(|| hub.core.fail(error))?;
+        guarded(|| hub.core.fail(&error.0, exit_code.map(|code| code.0)))?;
         self.ended(py, timeout)
     }
 
-    /// The run was stopped: sends `interrupted`, drains, and returns how it ended (R29, R46). Waits
-    /// up to `timeout` seconds and raises as `complete` does.
-    #[pyo3(signature = (reason = None, *, timeout = None))]
+    /// The run was stopped: sends `interrupted`, drains, and returns how it ended (R46).
+    /// `exit_code`, where there is one, is stored with it (R29). Waits up to `timeout` seconds and
+    /// raises as `complete` does.
+    #[pyo3(signature = (reason = None, *, exit_code = None, timeout = None))]
     fn interrupted(
         &self,
         py: Python<'_>,
-        reason: Option<&str>,
+        reason: Option<Said>,
+        exit_code: Option<Given<i64>>,
         timeout: Option<Seconds>,
     ) -> Result<Ended> {
         let hub = self.hub.get()?;
-        guarded(|| hub.core.interrupted(reason))?;
+        let reason = reason.as_ref().map(Said::as_str);
+        guarded(|| hub.core.interrupted(reason, exit_code.map(|code| code.0)))?;
         self.ended(py, timeout)
     }
 
@@ -300,14 +345,13 @@ impl Wrapper {
     #[pyo3(signature = (*, agent_session = None, tasks = None, branch = None))]
     fn start_job(
         &self,
-        agent_session: Option<String>,
-        tasks: Option<Vec<String>>,
-        branch: Option<String>,
+        agent_session: Option<Given<String>>,
+        tasks: Option<Given<Vec<String>>>,
+        branch: Option<Given<String>>,
     ) -> Result<()> {
         let hub = self.hub.get()?;
-        let execution_id = self.execution_id.clone();
-        let tasks = tasks.unwrap_or_default();
-        guarded(|| hub.core.start_job(Job { execution_id, agent_session, tasks, branch }))
+        let job = job(self.execution_id.clone(), agent_session, tasks, branch);
+        guarded(|| hub.core.start_job(job))
     }
 
     /// A prompt goes to the agent: returns the message id for it (R49, R50).
@@ -319,12 +363,14 @@ impl Wrapper {
     /// Hands over an event of the agent's own feed, in the `kilo` dialect: its type `event_type`
     /// and its `properties`, anything that JSON can say (R30, R53, R54).
     #[pyo3(signature = (event_type, properties = None))]
-    fn agent_event(&self, event_type: &str, properties: Option<&Bound<'_, PyAny>>) -> Result<()> {
+    fn agent_event(
+        &self,
+        event_type: Given<&str>,
+        properties: Option<&Bound<'_, PyAny>>,
+    ) -> Result<()> {
         let hub = self.hub.get()?;
         let properties = properties.map_or_else(|| Ok("{}".to_owned()), json::encode)?;
-        let properties = serde_json::from_str(&properties)
-            .map_err(|error| Error::invalid(format!("the properties are no JSON: {error}")))?;
-        guarded(|| hub.core.agent_event(event_type, &properties))
+        guarded(|| hub.core.agent_event(event_type.0, &properties))
     }
 
     /// The run is idle: runs the tasks, completes, drains (R51). For hosts without a dialect.
@@ -338,10 +384,10 @@ impl Wrapper {
 
     /// A post-completion task that `RunTask` asked for has ended, well unless `ok` is false (R51).
     #[pyo3(signature = (name, ok = true))]
-    fn task_done(&self, name: &str, ok: bool) -> Result<()> {
+    fn task_done(&self, name: Given<&str>, ok: bool) -> Result<()> {
         let hub = self.hub.get()?;
         guarded(|| {
-            hub.core.task_done(name, ok);
+            hub.core.task_done(name.0, ok);
             Ok(())
         })
     }
@@ -394,6 +440,13 @@ impl Wrapper {
         self.retry_first
     }
 
+    /// For `stayline.aio`: ends the run of a block that an exception left (R51a). Returns for how
+    /// many seconds its ending is to be waited for; `None`: as if there had been no exception.
+    fn _raised(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> Result<Option<f64>> {
+        let wait = tell_raised(py, self.hub.get()?, error, self.patience())?;
+        Ok(wait.map(|wait| wait.as_secs_f64()))
+    }
+
     /// Calls `callback(kill)` on a Python thread of its own for each `Kill` from now on.
     /// `signals` gives them all the same.
     fn on_kill(&self, py: Python<'_>, callback: Bound<'_, PyAny>) -> Result<()> {
@@ -402,7 +455,7 @@ impl Wrapper {
         }
         let kills = Py::new(py, Kills::new(&self.hub)?)?;
         let _inside = Inside::calling(py);
-        py.import("stayline._threads")?.call_method1("start_kills", (kills, callback))?;
+        import::module(py, "stayline._threads")?.call_method1("start_kills", (kills, callback))?;
         Ok(())
     }
 
@@ -420,27 +473,44 @@ impl Wrapper {
         Ok(slf)
     }
 
-    #[pyo3(signature = (kind, _error, _traceback))]
+    #[pyo3(signature = (kind, error, _traceback))]
     fn __exit__(
         &self,
         py: Python<'_>,
         kind: &Bound<'_, PyAny>,
-        _error: &Bound<'_, PyAny>,
+        error: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) -> Result<()> {
-        if self.hub.peek().is_none() {
+        let Some(hub) = self.hub.peek() else {
             return Ok(());
+        };
+        let raised = if error.is_none() { kind } else { error };
+        let ending = match kind.is_none() {
+            true => Ok(None),
+            false => tell_raised(py, hub, raised, self.patience()),
+        };
+        let waited = match ending {
+            Ok(None) => self.drain(py, self.patience()),
+            Ok(Some(patience)) => self.await_ending(py, patience, raised),
+            Err(failure) => Err(failure),
+        };
+        // Whatever became of the wait: Ctrl-C ends it, too.
+        let closed = self.close(py).map(|_| ());
+        match waited.and(closed) {
+            // The exception of the block is what its caller has to see.
+            Err(Failure::Core(_)) if !kind.is_none() => Ok(()),
+            done => done,
         }
-        if kind.is_none() {
-            self.drain(py, Duration::from_millis(self.settings.ack_timeout_ms.unsigned_abs()))?;
-        }
-        self.close(py).map(|_| ())
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
         let state = self.hub.peek().map_or("of another process", |hub| hub.core.state().as_str());
         format!("<stayline.Wrapper of {}, {state}>", text::quoted(py, &self.execution_id))
     }
+}
+
+fn environment() -> Secret {
+    Secret("environment".to_owned())
 }
 
 fn connected(hub: &Hub) -> Result<Option<()>> {
@@ -463,12 +533,27 @@ fn options(droppable: bool, timestamp: Option<Moment>) -> SendOptions {
     SendOptions { droppable, timestamp: timestamp.map(|moment| moment.0) }
 }
 
+/// A job as the core takes it.
+pub fn job(
+    execution_id: String,
+    agent_session: Option<Given<String>>,
+    tasks: Option<Given<Vec<String>>>,
+    branch: Option<Given<String>>,
+) -> Job {
+    Job {
+        execution_id,
+        agent_session: agent_session.map(|id| id.0),
+        tasks: tasks.map(|tasks| tasks.0).unwrap_or_default(),
+        branch: branch.map(|name| name.0),
+    }
+}
+
 /// The data of an event as JSON text.
-pub fn payload(data: Option<&Bound<'_, PyAny>>, raw_data: Option<&str>) -> Result<String> {
+pub fn payload(data: Option<&Bound<'_, PyAny>>, raw_data: Option<Given<&str>>) -> Result<String> {
     match (data, raw_data) {
         (Some(_), Some(_)) => Err(Error::invalid("give data or raw_data, not both").into()),
         (None, None) => Ok("{}".to_owned()),
-        (None, Some(raw)) => Ok(raw.to_owned()),
+        (None, Some(raw)) => Ok(raw.0.to_owned()),
         (Some(data), None) => json::encode(data),
     }
 }

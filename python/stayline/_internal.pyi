@@ -1,6 +1,6 @@
 """The compiled part of ``stayline``: what its names are and take."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
 from types import TracebackType
@@ -12,6 +12,7 @@ from typing import (
     Protocol,
     TypeAlias,
     TypedDict,
+    TypeVar,
     final,
     type_check_only,
 )
@@ -22,6 +23,7 @@ from stayline.timeline import Timeline
 
 __version__: Final[str]
 
+_T = TypeVar("_T")
 _Seconds: TypeAlias = float | timedelta
 _Moment: TypeAlias = datetime | int
 _Milliseconds: TypeAlias = int | timedelta
@@ -45,7 +47,9 @@ _Signal: TypeAlias = (
 
 @type_check_only
 class _Authorize(Protocol):
-    def __call__(self, session_id: str, execution_id: str, bearer: str | None, /) -> bool: ...
+    def __call__(
+        self, session_id: str, execution_id: str, bearer: str | None, /
+    ) -> bool | None: ...
 
 @type_check_only
 class _OnKill(Protocol):
@@ -226,7 +230,7 @@ class Timeout(Error, TimeoutError):
     __match_args__ = ()
 
 class Closed(Error):
-    """The object was closed. Make a new one.
+    """It was closed, or has ended; the text says what, and how a run ended. Make a new one.
 
     Number 403.
     """
@@ -244,7 +248,8 @@ class Disconnected(Error):
 
 class StoreInUse(Error):
     """Another coordinator owns the file: process `pid`, since `since` (ms since the Unix epoch),
-    serving at `url` if it serves. Use that one, or open with `read_only=True`.
+    serving at `url` if it serves; `program` is its name, where that is known. Use that one, or
+    open with `read_only=True`.
 
     Number 500.
     """
@@ -252,7 +257,8 @@ class StoreInUse(Error):
     pid: int
     since: int
     url: str | None
-    __match_args__ = ("pid", "since", "url")
+    program: str | None
+    __match_args__ = ("pid", "since", "url", "program")
 
 class StoreError(Error):
     """The store failed and nothing of this step was kept (R27). Try again.
@@ -313,6 +319,7 @@ class _Settings(TypedDict, total=False):
     kill_grace_ms: _Milliseconds | None
     late_window_ms: _Milliseconds
     lease_ttl_ms: _Milliseconds
+    notifications: bool
     notification_lease_ms: _Milliseconds
     notification_attempts: int
     event_retention_ms: _Milliseconds
@@ -321,9 +328,14 @@ class _Settings(TypedDict, total=False):
     max_frame_bytes: int
     max_nesting: int
     max_id_bytes: int
+    max_text_bytes: int
     volatile_types: Iterable[str]
     ping_interval_ms: _Milliseconds
     link_timeout_ms: _Milliseconds
+    basic_link_timeout_ms: _Milliseconds
+    basic_linger_ms: _Milliseconds
+    authorize_timeout_ms: _Milliseconds
+    max_readers: int
     synchronous: Literal["full", "normal", "off"]
     acknowledged: bool
     reconnect_base_ms: _Milliseconds
@@ -351,8 +363,8 @@ class _Settings(TypedDict, total=False):
 class Settings:
     """Every setting of the coordinator and of the wrapper, frozen.
 
-    Names carry their unit: `Settings(stale_after_ms=60_000)`; a `timedelta` will do as well.
-    What is not named has its default; `Settings.table()` says what each does. Settings that
+    Names carry their unit: `Settings(lease_ttl_ms=60_000)`; a `timedelta` will do as well. What
+    is not named has its default; `Settings.table()` says what each does. Settings that
     contradict each other raise `InvalidSettings` naming both (R24); an unknown name, or a value
     of the wrong shape, raises `InvalidArgument`. Equal settings compare equal and hash alike.
     """
@@ -403,6 +415,11 @@ class Settings:
     def lease_ttl_ms(self) -> int:
         """How long a lease lasts unless extended (R38)."""
     @property
+    def notifications(self) -> bool:
+        """Whether notifications are kept for the host (R39); false, where nobody takes them:
+        those that are there stay.
+        """
+    @property
     def notification_lease_ms(self) -> int:
         """How long a taken notification is leased; doubled at each further delivery (R39)."""
     @property
@@ -427,6 +444,11 @@ class Settings:
     def max_id_bytes(self) -> int:
         """The longest id, in bytes of UTF-8."""
     @property
+    def max_text_bytes(self) -> int:
+        """How much of an error or a reason is kept on records and in notifications, in bytes; at
+        least 64 (R5).
+        """
+    @property
     def volatile_types(self) -> frozenset[str]:
         """Event types that are delivered live and not stored (R32)."""
     @property
@@ -435,6 +457,18 @@ class Settings:
     @property
     def link_timeout_ms(self) -> int:
         """A link on which nothing arrived for this long counts as closed, 1006 (R47a)."""
+    @property
+    def basic_link_timeout_ms(self) -> int:
+        """The same for a basic link, which cannot resend what its socket swallowed (R47a)."""
+    @property
+    def basic_linger_ms(self) -> int:
+        """How long a basic wrapper's link stays open after its own terminal event (R31)."""
+    @property
+    def authorize_timeout_ms(self) -> int:
+        """How long the host's `authorize` may take; then the wrapper is told to try later (R25)."""
+    @property
+    def max_readers(self) -> int:
+        """Readers of the store at the same time; who comes later waits in order."""
     @property
     def synchronous(self) -> Literal["full", "normal", "off"]:
         """How hard SQLite tries to keep a commit: full, or normal (the last commits may go at a
@@ -596,30 +630,46 @@ class Coordinator:
         base_path: str = "",
         tls_certificate: str | PathLike[str] | None = None,
         tls_key: str | PathLike[str] | None = None,
+        max_sockets: int | None = None,
+        max_unauthenticated_sockets: int | None = None,
+        max_requests: int | None = None,
+        max_body_bytes: int | None = None,
+        workers: int | None = None,
     ) -> Server:
         """Serves wrappers and subscribers on `address` (`host:port`; port 0: any free one).
 
-        Anything but loopback needs a `key`. `authorize(session_id, execution_id, bearer) ->
-        bool` decides about wrappers instead of the execution's token; it runs on a Python
-        thread, and one that raises, or takes longer than ten seconds, denies. `allowed_origins`
-        are those of web pages that may connect (`*`: all); `base_path` stands before `/sessions`
-        in every path.
+        Anything but loopback needs a `key`. `authorize(session_id, execution_id, bearer)`
+        decides about wrappers instead of the execution's token: `True`, `False` (final: the
+        wrapper stops) or `None`: not known now, it tries again (R25). It runs on Python threads,
+        up to eight at a time; one that raises, says something else, or takes longer than
+        `authorize_timeout_ms`, has said `None`. `allowed_origins` are those of web pages that
+        may connect (`*`: all, which needs a key); `base_path` stands before `/sessions` in every
+        path.
 
         With `tls_certificate` and `tls_key`, the paths of two PEM files, it serves `https://`
         and `wss://`, and nothing without TLS: the certificate followed by those that lead to its
-        authority's, and its private key without a passphrase. They are read once, here.
+        authority's, and its private key without a passphrase. Where the files change, new
+        connections get the new certificate within a minute.
+
+        What peers may take is bounded (`docs/rest.md`): `max_sockets` at the same time (10 000),
+        of them `max_unauthenticated_sockets` that were let in to nothing yet (256; 503 beyond),
+        `max_requests` under way of each kind (256; 429 beyond), `max_body_bytes` a request (2
+        MiB; 413 beyond). `workers` threads drive the sockets (2, at most 64).
 
         Returns at once, with the server running. Raises `InvalidArgument` for an address that
-        cannot be bound, or that needs a key, and for a certificate or key that cannot be used.
+        cannot be bound, or that needs a key, for a certificate or key that cannot be used, and
+        for a number that is out of its range.
         """
     def issue_ticket(self, session_id: str, *, ttl: _Seconds | None = None) -> str:
         """A signed ticket for the stream of the session `session_id`, for browsers and others
         that shall not have the key. Good for `ttl` seconds (a number or a `timedelta`; default
-        60).
+        60), also after a restart, where the store is a file; not for a session of that name that
+        is made after this one was deleted. Raises `NotFound` for a session that is not there.
         """
     def verify_ticket(self, session_id: str, ticket: str) -> None:
         """Checks a ticket of `issue_ticket`, for hosts with their own sockets: raises
-        `Unauthorized` for one that is wrong, expired, or not for the session `session_id`.
+        `Unauthorized` for one that is wrong, expired, or not for the session `session_id`, and
+        `StoreError` where that cannot be told now.
         """
     def metrics(self) -> str:
         """What was done since it was opened and what it holds now, as the text that Prometheus
@@ -633,12 +683,23 @@ class Coordinator:
         """
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exception: object) -> None: ...
+    def _is_owned(self) -> bool:
+        """For the command line: whether somebody owns the store; this one, or, where it only
+        reads, another that is alive.
+        """
+
     def _next_deadline(self) -> int | None:
         """Test hook: the next wake-up in ms, lease expiry aside; `None`: there is none."""
     def _handle_due(self) -> None:
         """Test hook: handles what is due now, with a `ManualClock` that was moved by `set`."""
     def _abandon(self) -> None:
         """Test hook: goes away as a crash would; nothing is flushed and nobody is told."""
+    def _slow_commits(self, seconds: float) -> None:
+        """Test hook, with `_faults=True`: from now on every commit takes so many seconds longer."""
+    def _slow_reads(self, seconds: float) -> None:
+        """Test hook, with `_faults=True`: from now on every read of the store takes so many
+        seconds longer.
+        """
     def _fail_next_commit(self, outcome: Literal["lost", "unknown_kept", "unknown_lost"]) -> None:
         """Test hook, with `_faults=True`: the next commit reports failure. `"lost"`: nothing of
         it is kept; `"unknown_kept"`: it was kept all the same; `"unknown_lost"`: it was not.
@@ -658,7 +719,13 @@ class Server:
         """The address it listens on, `host:port`."""
     def close(self) -> None:
         """Stops accepting, closes the links with 1012 after taking what their wrappers had sent,
-        and waits for that, at most five seconds. The coordinator goes on. Twice is fine.
+        and waits for them at most five seconds; what they had sent is stored when it returns,
+        however long the disk takes. The coordinator goes on. Twice is fine.
+        """
+    def reload_tls(self) -> None:
+        """Reads the certificate and its key anew from their files; new connections get them. A
+        server looks every minute by itself whether they have changed. Raises `InvalidArgument`
+        for what cannot be used, and what was served before goes on; and where there is no TLS.
         """
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exception: object) -> None: ...
@@ -678,8 +745,8 @@ class Session:
         """The session's id."""
     @property
     def active(self) -> str | None:
-        """The id of the active execution (pending or running), or `None`. Costs next to nothing,
-        and never fails for a session that is not known.
+        """The id of the active execution (pending or running), or `None`. Costs next to nothing
+        where the session is in memory, else the store is read. Raises `NotFound`.
         """
     def start(
         self, execution_id: str | None = None, *, mode: str | None = None, token: str | None = None
@@ -957,6 +1024,9 @@ class Execution:
     def error(self) -> str | None:
         """Why it failed or was interrupted (R5)."""
     @property
+    def exit_code(self) -> int | None:
+        """The integer `exitCode` of its wrapper's terminal event (R29)."""
+    @property
     def mode(self) -> str | None:
         """The host's word for the kind of run."""
     @property
@@ -988,7 +1058,10 @@ class Execution:
         """The stored sign of life, which is refreshed now and then (R14)."""
     @property
     def last_event_at(self) -> datetime | None:
-        """The stored time of the last frame other than a heartbeat (R14)."""
+        """When its newest frame other than a heartbeat came: to the moment where this
+        coordinator runs it, and once it has ended; else as far as it is stored (R14). None
+        before the first.
+        """
     @property
     def last_seen_at(self) -> datetime | None:
         """When its wrapper was last heard of: to the moment where this coordinator runs it, else
@@ -1008,6 +1081,14 @@ class Execution:
         """
     def fileno(self) -> int:
         """A descriptor for event loops: readable when `poll` may have something to tell."""
+    def _seen(self) -> Execution:
+        """For `stayline.aio`: the execution as memory has it, else as it was read last. It stays
+        as it is, and never reads the store.
+        """
+    def _is_over(self) -> bool:
+        """For `stayline.aio`: whether it is terminal, as far as memory tells; `poll` reads the
+        rest.
+        """
     def _waiting(self) -> Waiting:
         """For `stayline.aio`: a place to wait for its end."""
     def __eq__(self, value: object, /) -> bool: ...
@@ -1142,13 +1223,18 @@ class Event:
         """A control record of the stream: `connected`, `gap` or `deleted`."""
     @property
     def data(self) -> Any:
-        """The data, read with `json.loads` when it is first asked for."""
+        """The data, read with `json.loads` when it is first asked for. An integer of more digits
+        than Python reads (`sys.set_int_max_str_digits`) is a `decimal.Decimal`.
+        """
     @property
     def raw_data(self) -> str:
         """The data as JSON text, as it was received."""
     @property
     def frame(self) -> str:
         """The frame that a subscriber at `/stream` gets."""
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
 
 @final
 class Events(Iterator[Event]):
@@ -1189,8 +1275,14 @@ class Subscription(Iterator[Event]):
         """
     def close(self) -> None:
         """Ends the stream. Twice is fine."""
+    def _try_next_in_memory(self) -> Event | None:
+        """For `stayline.aio`: the next event if it is in memory. `None`: nothing now, or the
+        stream is over, or it is behind, or somebody is reading it.
+        """
     def _is_behind(self) -> bool:
-        """For `stayline.aio`: whether the next take would read from the store."""
+        """For `stayline.aio`: whether the next take would read from the store, or wait for
+        somebody who does.
+        """
     def _read_ahead(self) -> None:
         """For `stayline.aio`: reads a round from the store, so that the next take need not."""
     def _waiting(self) -> Waiting:
@@ -1501,8 +1593,14 @@ class Wrapper:
     `url` is the server's base; `token` the execution's. `settings` say how to reconnect (R41),
     buffer (R40, R44) and keep (`outbox`, R45e). It connects at once, in the background.
 
+    `proxy` is `"environment"` (`HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say, as for curl),
+    `"none"`, or the address of one, `http://[USER:PASSWORD@]HOST[:PORT]`.
+
     As a context manager it waits for its first connection (unless `retry_first`), and leaving it
-    waits until everything sent is acknowledged; an exception closes it at once.
+    waits until everything sent is acknowledged, up to `ack_timeout_ms`. An exception that leaves
+    it, unless the run has had its ending, fails the run with its text, or interrupts it
+    (`KeyboardInterrupt`, cancellation, an exit by a signal, or any after a `Kill`); then it goes
+    on (R51a).
 
     The run is active from the beginning: an interrupt arrives as a `Kill` signal; stop the agent
     and say `aborted()`, or end the run yourself (R52). Hosts that give jobs and turns themselves
@@ -1516,6 +1614,7 @@ class Wrapper:
         session_id: str,
         execution_id: str,
         token: str | None = None,
+        proxy: str = "environment",
         settings: Settings | None = None,
         retry_first: bool = False,
         active: bool = True,
@@ -1569,7 +1668,9 @@ class Wrapper:
         Never loses silently (R40): what the coordinator would refuse raises `InvalidEvent`. When
         the buffer is full and the policy is to wait, it waits up to `send_timeout_ms`, then
         raises `Full`. A `droppable` event gives way first (R44). Once the run has ended, or the
-        wrapper was closed, it raises `Closed`.
+        wrapper was closed, it raises `Closed`; `Disconnected` when the wrapper gave up,
+        `Superseded` when another one took over. What ends the execution is never too large: it
+        is cut (R40).
         """
     def try_send(
         self,
@@ -1591,13 +1692,23 @@ class Wrapper:
         when `timeout` seconds are over before, and the ending is under way all the same;
         `Disconnected`, `Superseded`, and `Closed` when it has ended already.
         """
-    def fail(self, error: str, *, timeout: _Seconds | None = None) -> Ended:
-        """The run failed: sends a fatal `error`, drains, and returns how it ended (R29, R46).
-        Waits up to `timeout` seconds and raises as `complete` does.
+    def fail(
+        self, error: str, *, exit_code: int | None = None, timeout: _Seconds | None = None
+    ) -> Ended:
+        """The run failed: sends a fatal `error`, drains, and returns how it ended (R46).
+        `exit_code`, where there is one, is stored with it (R29). Waits up to `timeout` seconds
+        and raises as `complete` does.
         """
-    def interrupted(self, reason: str | None = None, *, timeout: _Seconds | None = None) -> Ended:
-        """The run was stopped: sends `interrupted`, drains, and returns how it ended (R29, R46).
-        Waits up to `timeout` seconds and raises as `complete` does.
+    def interrupted(
+        self,
+        reason: str | None = None,
+        *,
+        exit_code: int | None = None,
+        timeout: _Seconds | None = None,
+    ) -> Ended:
+        """The run was stopped: sends `interrupted`, drains, and returns how it ended (R46).
+        `exit_code`, where there is one, is stored with it (R29). Waits up to `timeout` seconds
+        and raises as `complete` does.
         """
     def outcome(self, timeout: _Seconds | None = None) -> Ended:
         """Waits for how the execution ended, whoever ends it (R46), at most `timeout` seconds (a
@@ -1664,6 +1775,11 @@ class Wrapper:
         """
     def _signals_are_over(self) -> bool:
         """For `stayline.aio`: whether there will be no more signals."""
+    def _raised(self, error: BaseException) -> float | None:
+        """For `stayline.aio`: ends the run of a block that an exception left (R51a). Returns for
+        how many seconds its ending is to be waited for; `None`: as if there had been no
+        exception.
+        """
     def _retries_first(self) -> bool:
         """For `stayline.aio`: whether entering it does not wait for the first connection."""
     def _waiting_for_signals(self) -> Waiting:
@@ -1712,12 +1828,14 @@ class SansioWrapper:
         http_status: int | None = None,
         refusal: str | None = None,
         execution_status: _Status | None = None,
+        retry_after_ms: int | None = None,
         detail: str = "",
     ) -> None:
         """An attempt failed (R46). When there was an answer, `http_status` is its status,
         `refusal` and `execution_status` the values of its headers `Stayline-Refusal` and
-        `Stayline-Status` where they were there; `None` otherwise. `detail` says in words what
-        happened.
+        `Stayline-Status` where they were there; `None` otherwise. `retry_after_ms`, its
+        `Retry-After` in ms: the next attempt comes no sooner, as far as `reconnect_cap_ms` goes
+        (R41). `detail` says in words what happened.
         """
     def handle_closed(self, attempt: int, code: int, reason: str, now_ms: int) -> None:
         """An attempt's connection is closed, with this WebSocket close `code` and reason (R41)."""
@@ -1746,10 +1864,18 @@ class SansioWrapper:
         """The run is complete: `complete` is sent with `exit_code` and `branch`, then it drains
         (R51). Raises `Closed` when it has ended before.
         """
-    def fail(self, error: str, *, now_ms: int) -> None:
-        """The run failed: a fatal `error` is sent, then it drains (R29, R51)."""
-    def interrupted(self, reason: str | None = None, *, now_ms: int) -> None:
-        """The run was stopped: `interrupted` is sent, then it drains (R29, R51)."""
+    def fail(self, error: str, *, now_ms: int, exit_code: int | None = None) -> None:
+        """The run failed: a fatal `error` is sent, with `exit_code` where there is one, then it
+        drains (R29, R51).
+        """
+    def _raised(self, what: str, stopped: bool, exit_code: int | None, now_ms: int) -> None:
+        """For `stayline.testing`: the code that has the run in its hands raised (R51a)."""
+    def interrupted(
+        self, reason: str | None = None, *, now_ms: int, exit_code: int | None = None
+    ) -> None:
+        """The run was stopped: `interrupted` is sent, with `exit_code` where there is one, then
+        it drains (R29, R51).
+        """
     def close(self, now_ms: int) -> int:
         """The host closes; returns how many unacknowledged events are given up (R42)."""
     def start_job(
@@ -1807,8 +1933,59 @@ class SansioWrapper:
 
 # --- for stayline.cli ---------------------------------------------------------------------------
 
-def _line_to_events(line: bytes, settings: Settings) -> list[tuple[str, str]]:
-    """Turns one line of a program's stdout into `(event type, data as JSON text)`, at least one."""
+def _dial(url: str, timeout: float, proxy: str) -> int:
+    """Connects to the host of the address `url`, trying every address of its name, within
+    `timeout` seconds, through a `proxy` as a wrapper does. Returns the socket's descriptor,
+    yours to close; raises `InvalidArgument` and `ConnectionError`.
+    """
+
+def _line_to_events(
+    line: bytes, settings: Settings, *, stderr: bool = False
+) -> list[tuple[str, str]]:
+    """Turns one line of a program's stdout into `(event type, data as JSON text)`, at least one.
+    `stderr`: of its stderr, which is text whatever it looks like.
+    """
+
+def _event(
+    id: int,
+    execution_id: str | None,
+    session_id: str,
+    event_type: str,
+    timestamp: int,
+    late: bool,
+    data: str,
+) -> Event:
+    """An event that was copied or has come from another process; one without an execution is a
+    control record.
+    """
+
+def _without_signals(call: Callable[[], _T]) -> _T:
+    """Calls `call` with all signals blocked on this thread, but for those of its own faults:
+    what it starts has them blocked from its first instruction on. Returns, or raises, what it
+    does.
+    """
+
+def _start_program(
+    program: list[bytes],
+    environment: list[tuple[bytes, bytes]],
+    descriptors: tuple[int, int, int],
+    *,
+    group: bool,
+    terminal: bool,
+) -> int:
+    """Starts `program` (bytes) with `environment` and the descriptors as its stdin, stdout and
+    stderr; returns its process id. `group`: a process group of its own. `terminal`: it leads a
+    session whose terminal is its stdin. Where the system can, it is killed when the thread that
+    called this ends. Raises `OSError` when it cannot be started.
+    """
+
+def _adopt_orphans() -> bool:
+    """Makes this process the parent of whatever its descendants leave behind, as the first
+    process of a container is; it must wait for them. False where the system has no such thing.
+    """
+
+def _adopts_orphans() -> bool:
+    """Whether orphans come to this process already."""
 
 # --- for stayline.aio ---------------------------------------------------------------------------
 
@@ -1827,19 +2004,25 @@ class Waiting:
 def _to_json(value: Any) -> str:
     """For `stayline.aio`: `encode`, so that an event that has to wait for room is encoded once."""
 
+def _without_credentials(address: str) -> str:
+    """An address as it may be shown: without a password, and without its query."""
+
+def _from_json(text: str) -> Any:
+    """For the command line and `stayline.web`: JSON text as a value, as `Event.data` reads it."""
+
 # --- for stayline._threads ----------------------------------------------------------------------
 
 @final
 class Questions:
-    """The desk as the Python thread sees it."""
+    """The desk as the Python threads see it."""
     def next(self) -> Question | None:
         """The next question; waits for it. `None`: the server is closed."""
     def stop(self) -> None:
-        """Denies everything from now on, and ends `next`."""
+        """Answers nothing any more ("later"), and ends `next`."""
 
 @final
 class Question:
-    """One question, to be answered once. One that is dropped unanswered is denied."""
+    """One question, to be answered once. One that is dropped unanswered was answered "later"."""
     @property
     def session_id(self) -> str:
         """The session the wrapper names."""
@@ -1849,8 +2032,8 @@ class Question:
     @property
     def bearer(self) -> str | None:
         """What it sent as its bearer token."""
-    def answer(self, verdict: bool) -> None:
-        """The answer."""
+    def answer(self, verdict: bool | None) -> None:
+        """The answer: allow, deny, or `None`: that is not known now."""
 
 @final
 class Kills:

@@ -17,18 +17,30 @@ as FastAPI's and Starlette's do, and a link or a stream of `stayline.aio`; with 
 writes that loop itself, as `examples/fastapi_host.py` does.
 
 The framework's server pings. When it gives a socket up, the link has to be told (R47a):
-`serve_link` does, by the end of the socket.
+`serve_link` does, by the end of the socket. A basic wrapper cannot send again what its socket
+swallowed; let the server wait 80 s before it gives one up (uvicorn: ``--ws-ping-timeout 70``).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Mapping, MutableMapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
 
-from stayline._internal import Closed, Error, Event, InvalidArgument, Link, Send, StoreError
+from stayline._internal import (
+    Closed,
+    Error,
+    Event,
+    InvalidArgument,
+    Link,
+    Send,
+    StoreError,
+    Unauthorized,
+)
+from stayline._threads import checked_verdict
 
 if TYPE_CHECKING:
     from stayline import aio
@@ -41,7 +53,9 @@ __all__ = [
     "accept_headers",
     "attach_arguments",
     "bearer",
+    "later",
     "refusal",
+    "refusal_of",
     "serve_link",
     "serve_stream",
     "server_sent_event",
@@ -138,18 +152,43 @@ def accept_headers(link: Link | aio.Link) -> dict[str, str]:
     return {_PROTOCOL: _ACKNOWLEDGED} if link.acknowledged else {}
 
 
-def refusal(error: Error) -> Refusal:
+def refusal(error: Exception) -> Refusal:
     """How to answer a request for which `error` was raised, by ``attach``, ``stream`` or any other
     call: with the status of the error table.
+
+    Only what was decided is final for a wrapper (R25): an error that may pass by itself has no
+    ``Stayline-Refusal``, and one that is none of ours (your own check failed) is ``later()``.
     """
+    if not isinstance(error, Error):
+        return later()
     status = _STATUS_OF.get(error.name) or _STATUS_OF_HUNDRED.get(error.number // 100, 500)
     headers = {"Content-Type": "text/plain; charset=utf-8"}
-    if error.name in _REFUSALS:
+    if error.name in _REFUSALS and not getattr(error, "_passing", False):
         headers["Stayline-Refusal"] = _REFUSALS[error.name]
+    if status == 503:
+        headers["Retry-After"] = "1"
     if error.name == "ExecutionNotActive":
         headers["Stayline-Status"] = str(error.fields["status"])
-    text = "".join(" " if ord(letter) < 32 else letter for letter in str(error))
-    return Refusal(text + "\n", status, headers)
+    return Refusal(_line(str(error)), status, headers)
+
+
+def refusal_of(verdict: bool | None) -> Refusal | None:
+    """How to answer a wrapper about which your own check says `verdict` (R25): ``None`` for
+    ``True``, let it in (``attach(trusted=True)``); for ``False`` a final refusal, with which it
+    stops; for ``None``, not known now, ``later()``. ``TypeError`` for anything else: what is no
+    answer lets nobody in.
+    """
+    if checked_verdict(verdict) is None:
+        return later()
+    return None if verdict else refusal(Unauthorized("unauthorized"))
+
+
+def later(reason: str = "it cannot be told now whether this may connect; try again") -> Refusal:
+    """The answer to a request about which nothing is known now: 503, with which a wrapper tries
+    again and its run goes on.
+    """
+    headers = {"Content-Type": "text/plain; charset=utf-8", "Retry-After": "1"}
+    return Refusal(_line(reason), 503, headers)
 
 
 def stream_arguments(
@@ -185,7 +224,9 @@ def bearer(headers: Mapping[str, str]) -> str | None:
 def server_sent_event(event: Event, epoch: str) -> str:
     """One event of a stream as a server-sent event; stored ones carry ``id: <epoch>.<id>``."""
     lines = [f"id: {epoch}.{event.id}"] if event.id else []
-    lines += [f"data: {line}" for line in event.frame.splitlines() if line]
+    # Between two values JSON may have line breaks; within a text only what other rules, those of
+    # `str.splitlines`, take for one.
+    lines += [f"data: {line}" for line in re.split(r"[\r\n]+", event.frame) if line]
     return "\n".join(lines) + "\n\n"
 
 
@@ -249,6 +290,10 @@ def _invalid(what: str) -> InvalidArgument:
     return error
 
 
+def _line(text: str) -> str:
+    return "".join(" " if ord(letter) < 32 else letter for letter in text) + "\n"
+
+
 def _header(headers: Mapping[str, str], name: str) -> str | None:
     """By a name in any case: some mappings of headers mind it and some do not."""
     wanted = name.lower()
@@ -270,13 +315,16 @@ def _moment(text: str | None) -> datetime | int | None:
         return None
     number = _number(text)
     if number is not None:
-        return number
+        return number if number < 2**63 else None
     # The plus of an offset that was not encoded arrives as a space; older Pythons read no Z.
     plain = text.strip().replace(" ", "+").replace("Z", "+00:00").replace("z", "+00:00")
     try:
         moment = datetime.fromisoformat(plain)
     except ValueError:
         return None
+    if moment.tzinfo is None and len(plain) == len("2026-03-07"):
+        # A day without a time: its beginning in UTC, as the built-in server reads it.
+        moment = moment.replace(tzinfo=timezone.utc)
     return moment if moment.tzinfo is not None else None
 
 

@@ -11,7 +11,8 @@ ENDS = {"field": ";", "member": ","}
 
 @dataclass
 class Item:
-    """A function, a struct, an enum, a constant, or a field or member of one."""
+    """A function, a struct, an enum, a constant, or a field or member of one; or a function that is
+    compiled into the caller (``inline``)."""
 
     kind: str
     name: str
@@ -30,6 +31,13 @@ class Item:
 def without_comments(text: str) -> str:
     """The code alone."""
     return re.sub(r"/\*.*?\*/|//[^\n]*", "", text, flags=re.S)
+
+
+def without_inline(text: str) -> str:
+    """What the library has of it: not the functions that are compiled into the caller."""
+    return re.sub(
+        r"(?:/\*\*(?:(?!\*/).)*\*/\s*)?static inline [^{]*\{.*?\n\}\n", "", text, flags=re.S
+    )
 
 
 def comment_of(lines: list[str]) -> str:
@@ -83,6 +91,13 @@ def items_of(header: str) -> list[Item]:
                 name = text[text.rindex("}") + 1 : -1].strip()
                 parts = parts_of("field", body)
                 items.append(Item("struct", name, comment_of(comment), text, parts))
+        elif line.startswith("static inline "):
+            code = [line]
+            while code[-1] != "}":
+                code.append(next(lines))
+            inline = re.match(r"[\w *]*?\b(stayline_\w+)\(", line)
+            assert inline is not None, line
+            items.append(Item("inline", inline[1], comment_of(comment), "\n".join(code)))
         elif line.startswith("typedef struct "):
             items.append(Item("type", line.split()[2], comment_of(comment), line))
         elif (function := re.match(r"[\w *]*?\b(stayline_\w+)\(", line)) is not None:

@@ -152,7 +152,7 @@ void use_after_move() {
     // What was moved from does not stand for the defaults either.
     stayline::CoordinatorOptions options;
     options.settings = &settings;
-    refused("settings", [&] { Coordinator("memory:", options); });
+    refused("settings", [&] { (void)Coordinator("memory:", options); });
     Coordinator other = std::move(coordinator);
     refused("coordinator", [&] { static_cast<void>(coordinator.location()); });
     refused("coordinator", [&] { coordinator.session("s"); });
@@ -166,6 +166,7 @@ void use_after_close() {
     stayline::Link link = session.attach({"e", {}, true, false, {}, 0});
     stayline::Subscription subscription = session.subscribe();
     stayline::Server server = coordinator.serve("127.0.0.1:0");
+    thrown<stayline::InvalidArgument>([&] { server.reload_tls(); });
     server.close();
     server.close();
     subscription.close();
@@ -206,7 +207,7 @@ void errors() {
     }
     CHECK(copy->name() == "ExecutionInProgress" && copy->text("active") == "e");
     const auto wrong = thrown<stayline::Unauthorized>(
-        [&] { session.attach({"e", "wrong", false, false, {}, 0}); });
+        [&] { (void)session.attach({"e", "wrong", false, false, {}, 0}); });
     CHECK(wrong.refusal() == "unauthorized" && wrong.http_status() == 401);
     CHECK(!active.refusal());
 
@@ -331,6 +332,7 @@ void ranges() {
     // What was in a list keeps it alive.
     stayline::Execution one = std::move(session.executions()[1]);
     CHECK(one.id() == "e" && one.status() == ExecutionStatus::completed);
+    CHECK(!one.exit_code());
     std::optional<stayline::Execution> latest = coordinator.sessions().at(0).latest();
     CHECK(latest && latest->id() == "f");
 
@@ -439,26 +441,32 @@ void callbacks() {
         stayline::ServerOptions options;
         options.authorize = [&, counted = Counted(alive)](
                                 std::string_view session_id, std::string_view execution_id,
-                                std::optional<std::string_view> bearer) -> bool {
+                                std::optional<std::string_view> bearer) {
             CHECK(session_id == "s" && execution_id == "e");
             // Calling back in is fine.
             CHECK(coordinator.session(session_id).status(execution_id).has_value());
-            if (bearer == "ticket") {
-                return true;
+            if (bearer == "no ticket") {
+                return stayline::Authorization::deny;
             }
-            ++asked;
-            throw std::runtime_error("not asked for");
+            // The first time it cannot tell, which is no "no".
+            if (++asked == 1) {
+                throw std::runtime_error("the database is away");
+            }
+            return asked == 2 ? stayline::Authorization::later : stayline::Authorization::allow;
         };
         stayline::Server server = coordinator.serve("127.0.0.1:0", options);
         options.authorize = nullptr;
         CHECK(alive == 1);
         stayline::WrapperOptions wrong = to(server, execution);
+        wrong.token = "no ticket";
         stayline::Wrapper refused(wrong);
         thrown<stayline::Disconnected>([&] { refused.wait_connected(patience); });
-        CHECK(asked > 0);
+        CHECK(asked == 0);
         wrong.token = "ticket";
+        wrong.retry_first = true;
         stayline::Wrapper wrapper(wrong);
         wrapper.wait_connected(patience);
+        CHECK(asked == 3 && to_string(stayline::Authorization::later) == "later");
         CHECK(wrapper.poll_connected());
 
         std::atomic<int> kills{0};
@@ -479,9 +487,22 @@ void callbacks() {
         CHECK(outcome.status == ExecutionStatus::interrupted && kills == 1);
         CHECK(execution.wait(patience).status() == ExecutionStatus::interrupted);
         // A server that cannot be made frees the function too.
-        options.authorize = [counted = Counted(alive)](auto...) { return true; };
-        thrown<stayline::InvalidArgument>([&] { coordinator.serve("nowhere", options); });
+        options.authorize = [counted = Counted(alive)](auto...) {
+            return stayline::Authorization::allow;
+        };
+        thrown<stayline::InvalidArgument>([&] { (void)coordinator.serve("nowhere", options); });
         options.authorize = nullptr;
+        // Bounds that are out of their range are told, each.
+        for (auto bound : {&stayline::ServerOptions::workers, &stayline::ServerOptions::max_sockets,
+                           &stayline::ServerOptions::max_unauthenticated_sockets,
+                           &stayline::ServerOptions::max_requests,
+                           &stayline::ServerOptions::max_body_bytes}) {
+            stayline::ServerOptions wide;
+            wide.*bound = std::size_t{1} << 40;
+            thrown<stayline::InvalidArgument>([&] { (void)coordinator.serve("127.0.0.1:0", wide); });
+            wide.*bound = bound == &stayline::ServerOptions::max_body_bytes ? 10'000 : 1;
+            coordinator.serve("127.0.0.1:0", wide).close();
+        }
     }
     CHECK(returned);
     // A server's end may leave a call under way, which keeps its function.
@@ -627,6 +648,7 @@ void descriptors() {
     while (!moved.poll()) {
         CHECK(readable(fd, patience));
     }
+    CHECK(moved.poll()->exit_code() == 0);
     CHECK(readable(notified, patience));
     const std::optional<stayline::Notification> told = coordinator.take_notification(0ms);
     CHECK(told && told->branch() == "main" && told->status() == ExecutionStatus::completed);

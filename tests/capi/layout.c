@@ -51,6 +51,11 @@ SAME(STAYLINE_ACTION_KIND_WRITE, 2);
 SAME(STAYLINE_ACTION_KIND_CLOSE, 3);
 SAME(STAYLINE_ACTION_KIND_TELL, 4);
 
+SAME(sizeof(stayline_authorization), 4);
+SAME(STAYLINE_AUTHORIZATION_DENY, 0);
+SAME(STAYLINE_AUTHORIZATION_ALLOW, 1);
+SAME(STAYLINE_AUTHORIZATION_LATER, 2);
+
 SAME(sizeof(stayline_commit_outcome), 4);
 SAME(STAYLINE_COMMIT_OUTCOME_LOST, 1);
 SAME(STAYLINE_COMMIT_OUTCOME_UNKNOWN_KEPT, 2);
@@ -159,7 +164,7 @@ SAME(SIZE(stayline_authorize_callback, drop), 8);
 SAME(offsetof(stayline_authorize_callback, user_data), 16);
 SAME(SIZE(stayline_authorize_callback, user_data), 8);
 
-SAME(sizeof(stayline_server_options), 112);
+SAME(sizeof(stayline_server_options), 152);
 SAME(offsetof(stayline_server_options, struct_size), 0);
 SAME(SIZE(stayline_server_options, struct_size), 8);
 SAME(offsetof(stayline_server_options, key), 8);
@@ -176,6 +181,16 @@ SAME(offsetof(stayline_server_options, tls_certificate), 80);
 SAME(SIZE(stayline_server_options, tls_certificate), 16);
 SAME(offsetof(stayline_server_options, tls_key), 96);
 SAME(SIZE(stayline_server_options, tls_key), 16);
+SAME(offsetof(stayline_server_options, max_sockets), 112);
+SAME(SIZE(stayline_server_options, max_sockets), 8);
+SAME(offsetof(stayline_server_options, max_unauthenticated_sockets), 120);
+SAME(SIZE(stayline_server_options, max_unauthenticated_sockets), 8);
+SAME(offsetof(stayline_server_options, max_requests), 128);
+SAME(SIZE(stayline_server_options, max_requests), 8);
+SAME(offsetof(stayline_server_options, max_body_bytes), 136);
+SAME(SIZE(stayline_server_options, max_body_bytes), 8);
+SAME(offsetof(stayline_server_options, workers), 144);
+SAME(SIZE(stayline_server_options, workers), 8);
 
 SAME(sizeof(stayline_buffer), 16);
 SAME(offsetof(stayline_buffer, data), 0);
@@ -223,7 +238,7 @@ SAME(SIZE(stayline_event_info, control), 1);
 SAME(offsetof(stayline_event_info, data), 80);
 SAME(SIZE(stayline_event_info, data), 16);
 
-SAME(sizeof(stayline_execution_info), 176);
+SAME(sizeof(stayline_execution_info), 184);
 SAME(offsetof(stayline_execution_info, struct_size), 0);
 SAME(SIZE(stayline_execution_info, struct_size), 8);
 SAME(offsetof(stayline_execution_info, id), 8);
@@ -260,6 +275,8 @@ SAME(offsetof(stayline_execution_info, last_event_at_ms), 160);
 SAME(SIZE(stayline_execution_info, last_event_at_ms), 8);
 SAME(offsetof(stayline_execution_info, last_seen_at_ms), 168);
 SAME(SIZE(stayline_execution_info, last_seen_at_ms), 8);
+SAME(offsetof(stayline_execution_info, exit_code), 176);
+SAME(SIZE(stayline_execution_info, exit_code), 8);
 
 SAME(sizeof(stayline_kill_callback), 24);
 SAME(offsetof(stayline_kill_callback, call), 0);
@@ -349,7 +366,7 @@ SAME(SIZE(stayline_notification_info, parked), 1);
 SAME(offsetof(stayline_notification_info, created_at_ms), 120);
 SAME(SIZE(stayline_notification_info, created_at_ms), 8);
 
-SAME(sizeof(stayline_refused), 64);
+SAME(sizeof(stayline_refused), 72);
 SAME(offsetof(stayline_refused, struct_size), 0);
 SAME(SIZE(stayline_refused, struct_size), 8);
 SAME(offsetof(stayline_refused, status), 8);
@@ -360,14 +377,8 @@ SAME(offsetof(stayline_refused, execution_status), 32);
 SAME(SIZE(stayline_refused, execution_status), 16);
 SAME(offsetof(stayline_refused, detail), 48);
 SAME(SIZE(stayline_refused, detail), 16);
-
-SAME(sizeof(stayline_send_options), 24);
-SAME(offsetof(stayline_send_options, struct_size), 0);
-SAME(SIZE(stayline_send_options, struct_size), 8);
-SAME(offsetof(stayline_send_options, droppable), 8);
-SAME(SIZE(stayline_send_options, droppable), 1);
-SAME(offsetof(stayline_send_options, timestamp_ms), 16);
-SAME(SIZE(stayline_send_options, timestamp_ms), 8);
+SAME(offsetof(stayline_refused, retry_after_ms), 64);
+SAME(SIZE(stayline_refused, retry_after_ms), 8);
 
 SAME(sizeof(stayline_outcome), 24);
 SAME(offsetof(stayline_outcome, struct_size), 0);
@@ -376,6 +387,14 @@ SAME(offsetof(stayline_outcome, status), 8);
 SAME(SIZE(stayline_outcome, status), 4);
 SAME(offsetof(stayline_outcome, unacknowledged), 16);
 SAME(SIZE(stayline_outcome, unacknowledged), 8);
+
+SAME(sizeof(stayline_send_options), 24);
+SAME(offsetof(stayline_send_options, struct_size), 0);
+SAME(SIZE(stayline_send_options, struct_size), 8);
+SAME(offsetof(stayline_send_options, droppable), 8);
+SAME(SIZE(stayline_send_options, droppable), 1);
+SAME(offsetof(stayline_send_options, timestamp_ms), 16);
+SAME(SIZE(stayline_send_options, timestamp_ms), 8);
 
 SAME(sizeof(stayline_start_options), 56);
 SAME(offsetof(stayline_start_options, struct_size), 0);
@@ -467,7 +486,7 @@ SAME(SIZE(stayline_signal_info, unacknowledged), 8);
 SAME(offsetof(stayline_signal_info, text), 32);
 SAME(SIZE(stayline_signal_info, text), 16);
 
-SAME(sizeof(stayline_wrapper_options), 88);
+SAME(sizeof(stayline_wrapper_options), 104);
 SAME(offsetof(stayline_wrapper_options, struct_size), 0);
 SAME(SIZE(stayline_wrapper_options, struct_size), 8);
 SAME(offsetof(stayline_wrapper_options, url), 8);
@@ -484,3 +503,5 @@ SAME(offsetof(stayline_wrapper_options, retry_first), 80);
 SAME(SIZE(stayline_wrapper_options, retry_first), 1);
 SAME(offsetof(stayline_wrapper_options, active), 81);
 SAME(SIZE(stayline_wrapper_options, active), 1);
+SAME(offsetof(stayline_wrapper_options, proxy), 88);
+SAME(SIZE(stayline_wrapper_options, proxy), 16);

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import stayline
 from conftest import PATIENCE, ROOT, Compile
+from test_valgrind import VALGRIND, environment
 
 PAGE = (ROOT / "docs/c.md").read_text()
 # Where the pieces stand in a reader's mind: what a host has, and what it does to its sockets.
@@ -66,6 +68,50 @@ def test_the_whole_host_prints_what_the_page_says(
     path.write_text(source)
     program = compile(path, language=language, compiler=compiler)
     assert printed(program, tmp_path) == blocks("text")[0]
+
+
+#: How a host may be built and run: plainly, by sanitizers, under valgrind.
+WAYS = {
+    "plain": ([], []),
+    "sanitized": (["-fsanitize=address,undefined", "-fno-sanitize-recover=all"], []),
+    "valgrind": ([], [*VALGRIND, "--quiet"]),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("language", "suffix"), [("c", "c"), ("c++", "cpp")])
+def test_the_whole_host_says_what_went_wrong(
+    compile: Compile, language: str, suffix: str, way: str, tmp_path: Path
+) -> None:
+    flags, around = WAYS[way]
+    path = tmp_path / f"host.{suffix}"
+    path.write_text(blocks("c" if language == "c" else "cpp")[0])
+    program = compile(path, language=language, flags=flags)
+
+    def run(folder: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*around, program],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            env=environment(),
+        )
+
+    # First it goes well, then the store is somebody else's, then none at all.
+    good = run(tmp_path)
+    assert (good.returncode, good.stderr) == (0, "")
+    with stayline.Coordinator(f"sqlite:{tmp_path / 'runs.db'}"):
+        taken = run(tmp_path)
+    assert (taken.returncode, taken.stdout) == (1, ""), taken.stderr
+    assert "another coordinator owns this store" in taken.stderr
+    assert taken.stderr.count("\n") == 1
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "runs.db").mkdir(parents=True)
+    none = run(elsewhere)
+    assert (none.returncode, none.stdout) == (1, ""), none.stderr
+    assert "runs.db" in none.stderr
+    assert none.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])

@@ -99,7 +99,8 @@ def test_serve_host_decides_who_may_connect(compile: Compile, compiler: str, sto
     first, *rest = lines(serve_host, store)
     assert re.fullmatch(r"serving at http://127\.0\.0\.1:\d+", first)
     assert rest == [
-        "without the word: the coordinator refused the link (unauthorized)",
+        "without the word: the coordinator refused the link (unauthorized): "
+        "the token or ticket is missing or wrong",
         "the wrapper is done: completed",
         'event 1: output {"number":1}',
         'event 2: output {"number":2}',
@@ -109,3 +110,21 @@ def test_serve_host_decides_who_may_connect(compile: Compile, compiler: str, sto
         "the execution is completed, on branch main",
         "the gate is closed",
     ]
+
+
+@pytest.mark.parametrize("program", ["poll_host.c", "serve_host.c"])
+def test_a_store_that_cannot_be_opened_is_named(
+    compile: Compile, compiler: str, program: str, tmp_path: Path
+) -> None:
+    host = compile(EXAMPLES / program, compiler=compiler)
+    (tmp_path / "runs.db").mkdir()
+    ended = subprocess.run(
+        [host, f"sqlite:{tmp_path / 'runs.db'}", "unused"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("StoreError: ")
+    assert str(tmp_path) in ended.stderr
+    assert ended.stderr.count("\n") == 1

@@ -10,6 +10,10 @@ ROOT = Path(__file__).parents[2]
 # Functions of C that C++ has no use for, each with the reason.
 UNUSED = {
     "stayline_view_of": "std::string_view is made from a C string by the language",
+    "stayline_wrapper_fail": "an exit code that is none is an argument",
+    "stayline_wrapper_interrupted": "an exit code that is none is an argument",
+    "stayline_sansio_fail": "an exit code that is none is an argument",
+    "stayline_sansio_interrupted": "an exit code that is none is an argument",
 }
 
 
@@ -35,7 +39,8 @@ def functions() -> set[str]:
 
 
 def test_every_function_of_c_is_used_by_cpp() -> None:
-    names = functions()
+    # Of those that initialise a struct it uses the other form.
+    names = {name for name in functions() if not name.endswith("_init")}
     assert len(names) > 150, "the header is not read"
     used = set(re.findall(r"\bstayline_\w+", text_of_cpp()))
     assert names - used == set(UNUSED)
@@ -71,7 +76,7 @@ def test_every_number_of_an_enum_is_there_in_cpp() -> None:
 
 def test_every_status_has_its_exception() -> None:
     statuses = set(re.findall(r"\bSTAYLINE_STATUS_([A-Z_]+) = ", code_of_c())) - {"OK"}
-    thrown = re.findall(r"case STAYLINE_STATUS_([A-Z_]+): throw (\w+)\(", text_of_cpp())
+    thrown = re.findall(r"case STAYLINE_STATUS_([A-Z_]+): raise_as<(\w+)>\(", text_of_cpp())
     assert {status for status, _ in thrown} == statuses
     for status, name in thrown:
         assert name == "".join(part.capitalize() for part in status.split("_"))

@@ -154,6 +154,60 @@ def test_cmake_says_what_is_missing(moved: Path, tmp_path: Path) -> None:
     assert "there is no include/stayline.h near" in " ".join(told.split())
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("COMPONENTS shared static", "found: 1"),
+        ("OPTIONAL_COMPONENTS widgets", "found: 1"),
+        ("COMPONENTS widgets", "there is no component widgets; there are shared and static"),
+        ("COMPONENTS static", "the static library is not in"),
+    ],
+)
+def test_cmake_knows_its_components(asked: str, told: str, moved: Path, tmp_path: Path) -> None:
+    if "not in" in told:
+        (moved / "lib" / "libstayline.a").unlink()
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.13)\nproject(host NONE)\n"
+        f"find_package(stayline {asked})\n"
+        'message(STATUS "found: ${stayline_FOUND}")\n'
+    )
+    seen = run("cmake", "-S", tmp_path, "-B", tmp_path / "b", f"-DCMAKE_PREFIX_PATH={moved}")
+    assert told in " ".join(seen.split())
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_a_program_without_shared_libraries(
+    compiler: str, project: Path, pkg_config_environment: Mapping[str, str]
+) -> None:
+    def flags(*options: str) -> list[str]:
+        return run_pkg_config(["stayline"], *options, environment=pkg_config_environment)
+
+    source = project / "main.c"
+    program = project / "static"
+    command = [compiler, "-static", *flags("--cflags"), str(source), *flags("--static", "--libs")]
+    run(*command, "-o", program)
+    assert run(program).split()[:2] == [VERSION, VERSION]
+    needed = run("readelf", "--dynamic", program)
+    assert "There is no dynamic section" in needed, needed
+
+
+def test_licences_go_along(prefix: Path) -> None:
+    folder = prefix / "share" / "licenses" / "stayline"
+    assert (folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    others = (folder / "THIRD-PARTY").read_text()
+    for name in ("ring", "rustls", "tokio", "libsqlite3-sys"):
+        assert f"\n=== {name} " in others, name
+    assert "public domain" in others
+    assert others.count("\n--- LICEN") > 50
+
+
+def test_it_goes_away_whole(moved: Path) -> None:
+    kept = moved / "lib" / "another.so"
+    kept.write_text("somebody else's")
+    run("make", "-C", ROOT, "uncapi", f"PREFIX={moved}")
+    assert [path for path in moved.rglob("*") if path.is_file()] == [kept]
+
+
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_pkg_config_finds_it_shared_and_static(
     compiler: str,

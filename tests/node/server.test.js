@@ -14,6 +14,8 @@ before(async () => {
     reconnect_cap_ms: 100,
     ping_interval_ms: 200,
     link_timeout_ms: 2500,
+    basic_link_timeout_ms: 2500,
+    basic_linger_ms: 1000,
   });
 });
 after(() => coordinator.stop());
@@ -72,6 +74,25 @@ test("a second link replaces the first, which starts no grace", async () => {
   second.send({ streamEventType: "complete", data: { exitCode: 0 } });
   assert.deepEqual(await second.closed(), { code: 4000, reason: "execution done" });
   assert.equal((await coordinator.execution(session, executionId)).status, "completed");
+});
+
+test("what is said behind an ending is kept, and closing is the wrapper's own", async () => {
+  const { session, executionId, query } = await started();
+  const link = await open(coordinator.ingest(session, query));
+  link.send({ streamEventType: "complete", data: { exitCode: 3 } });
+  await eventually(async () =>
+    (await coordinator.execution(session, executionId)).status === "completed");
+  // The next run on the same process is another link, and leaves this one alone.
+  const next = await coordinator.start(session);
+  const newer = await open(coordinator.ingest(session, next));
+  link.send({ streamEventType: "kilocode", data: { event: "autocommit_completed" } });
+  link.socket.close(1000, "done");
+  assert.equal((await link.closed()).code, 1000);
+  await eventually(async () => (await coordinator.session(session)).lastEventId === 2);
+  assert.equal((await coordinator.execution(session, executionId)).exitCode, 3);
+  assert.equal((await coordinator.execution(session, next.executionId)).status, "running");
+  newer.send({ streamEventType: "complete", data: { exitCode: 0 } });
+  assert.equal((await newer.closed()).code, 4000);
 });
 
 test("an interrupt before the link goes out when it comes, and again on the next", async () => {

@@ -183,19 +183,22 @@ test("4000 ends it without a reconnect", async () => {
 });
 
 test("stayline run works in basic mode too", async () => {
-  const arguments_ = ["run", "--to", server.url, "--session", "s", "--execution", "e", "--token", "t"];
+  const arguments_ = ["run", "--to", server.url, "--session", "s", "--execution", "e"];
   const program = ["--", "sh", "-c", "echo one; echo two; exit 3"];
-  const child = spawn(STAYLINE, [...arguments_, ...program], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(STAYLINE, [...arguments_, ...program], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, STAYLINE_TOKEN: "t" },
+  });
   let said = "";
   child.stderr.on("data", (chunk) => (said += chunk));
   let output = "";
   child.stdout.on("data", (chunk) => (output += chunk));
   const closed = once(child, "close");
   const link = await server.link();
-  const frames = await link.through((frame) => frame.streamEventType === "complete");
-  assert.deepEqual(types(frames), ["output", "output", "complete"]);
-  assert.deepEqual(frames.at(-1).data, { exitCode: 3 });
+  const frames = await link.through((frame) => frame.streamEventType === "error");
+  assert.deepEqual(types(frames), ["output", "output", "error"]);
+  assert.deepEqual(frames.at(-1).data, { error: "exit code 3", fatal: true, exitCode: 3 });
   assert.deepEqual(await closed, [3, null]);
   assert.equal(output, "one\ntwo\n");
-  assert.equal(said, "stayline: completed (exit code 3), 2 events, 0 reconnects, session s\n");
+  assert.equal(said, "stayline: failed (exit code 3), 2 events, 0 reconnects, session s\n");
 });

@@ -23,16 +23,20 @@ EXEMPT: dict[str, tuple[str, ...]] = {
     "Rust": (
         # The other form of a row's call, and parts of one.
         r"(Wrapper|net::Wrapper|Link|Subscription|Session)::(set_waker|try_\w+|watch|attach)",
-        r"Wrapper::(open_retrying|execution_id)|Link::session_id|Subscription::lag",
-        r"Coordinator::(metrics|check_open)|Error::(invalid|not_found|row)",
+        r"Wrapper::(open_retrying|execution_id|raised)|Link::session_id|Subscription::lag",
+        r"Coordinator::(metrics|check_open)|Error::(invalid|not_found|closed|row)",
         # What bindings, servers and stores of a Rust host's own need of the core.
-        r"Subscription::(is_behind|read_ahead|retire)|Coordinator::(settle|is_immediate|set_url)",
-        r"net::Wrapper::close_without_waiting|Session::view_of",
+        r"Subscription::(is_behind|read_ahead|retire)|Coordinator::(settle|is_immediate|set_url|store_owner)",
+        r"Subscription::set_round_bytes|Link::output_bytes",
+        r"Coordinator::list_sessions|Session::list_executions",
+        # Bounds of the server that few have to change (docs/rest.md).
+        r"ServerLimits::(max_(head|output|stream|page)_bytes|\w+_timeout|check)",
+        r"net::Wrapper::close_without_waiting|Session::(view_of|active_in_memory|follow)",
         r"Coordinator::with_store|Faults::(?!fail_next_commit).*|Settings::reconnect_delay_ms",
     ),
     "C": (
         # How objects are made, read and freed.
-        r"stayline_\w+_(free|default|get|info|latest|at|count|name|signal)",
+        r"stayline_\w+_(free|default|init|get|info|latest|at|count|name|signal)",
         r"stayline_(settings_new|buffer_free|view_of|abi_version|version|status_name|log_set)",
         # How a row's result is read, and getters.
         r"stayline_events_next|stayline_error_(integer|json|message)",

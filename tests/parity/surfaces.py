@@ -87,7 +87,7 @@ def _cpp_names(text: str) -> set[str]:
     depth = 0
     for line in text.splitlines():
         stripped = line.strip()
-        opened = re.match(r"(?:class|struct) (\w+)(?! *;)[^;]*\{", stripped)
+        opened = re.match(r"(?:class|struct)(?: \[\[nodiscard\]\])? (\w+)(?! *;)[^;]*\{", stripped)
         space = re.match(r"(?:inline )?namespace (\w+) *\{", stripped)
         if opened or space:
             name = opened.group(1) if opened else f"namespace {space.group(1)}" if space else ""

@@ -9,7 +9,7 @@ long=${STAYLINE_LONG:-1}
 
 echo "long seeds: random command lists for a session and for a wrapper"
 PROPTEST_CASES=$((10000 * long)) cargo test -p stayline --test session_properties
-PROPTEST_CASES=$((3000 * long)) cargo test -p stayline --lib wrapper::tests::properties
+PROPTEST_CASES=$((3000 * long)) cargo test -p stayline --test wrapper_properties
 
 echo "long seeds: both ends under cuts, failing commits, freezes and restarts"
 STAYLINE_SEEDS=$((4000 * long)) cargo test -p stayline --test simulator

@@ -16,7 +16,7 @@ async def host(sync: stayline.Coordinator) -> None:
     coordinator = aio.Coordinator.of(sync)
     assert_type(coordinator.sync, stayline.Coordinator)
     session = coordinator.session("s")
-    assert_type(session.active, str | None)
+    assert_type(await session.active(), str | None)
     async with session.launch(mode="code") as execution:
         assert_type(execution, aio.Execution)
         assert_type(execution.token, str | None)

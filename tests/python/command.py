@@ -17,6 +17,17 @@ import stayline
 PATIENCE = 30.0
 STAYLINE = [sys.executable, "-W", "error", "-m", "stayline"]
 
+#: Says "up" and ends at the first SIGINT after that. (A shell handles SIGINT itself: one that comes
+#: between its `echo` and its `exec` is lost.)
+UP = [
+    sys.executable,
+    "-c",
+    "import signal, time\n"
+    "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
+    "print('up', flush=True)\n"
+    "time.sleep(60)",
+]
+
 #: So that outages and their ends are short; the relations of R24 hold.
 QUICK = [
     *("--set", "disconnect_grace_ms=1000"),

@@ -18,6 +18,7 @@ import stayline
 # Ignored under `nohup` and in the background of a script, by every program that is started here
 # too; some are tested with them.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -28,6 +29,14 @@ PATIENCE = 20.0
 def frame(event_type: str, data: object = None, **more: object) -> str:
     """An event frame as a wrapper sends it."""
     return json.dumps({"streamEventType": event_type, "data": data or {}, **more})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_notes_at_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What `stayline run` notes about its programs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 T = TypeVar("T")

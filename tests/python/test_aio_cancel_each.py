@@ -114,6 +114,18 @@ async def _(w: World) -> None:
     assert await twice(w.coordinator.pending_notifications) == []
 
 
+@case("Coordinator.issue_ticket")
+async def _(w: World) -> None:
+    ticket = await twice(lambda: w.coordinator.issue_ticket(w.session.id))
+    await w.coordinator.verify_ticket(w.session.id, ticket)
+
+
+@case("Coordinator.verify_ticket")
+async def _(w: World) -> None:
+    ticket = await w.coordinator.issue_ticket(w.session.id)
+    await twice(lambda: w.coordinator.verify_ticket(w.session.id, ticket))
+
+
 @case("Coordinator.serve")
 async def _(w: World) -> None:
     # Openings that were cancelled left no server behind.
@@ -126,6 +138,15 @@ async def _(w: World) -> None:
     await twice(w.coordinator.close)
     with pytest.raises(stayline.Closed):
         await w.session.start("other")
+
+
+@case("Server.reload_tls")
+async def _(w: World) -> None:
+    server = await w.coordinator.serve()
+    # It has no certificate; that is said, and it serves on.
+    with pytest.raises(stayline.InvalidArgument):
+        await twice(server.reload_tls)
+    await server.close()
 
 
 @case("Server.close")
@@ -147,6 +168,11 @@ async def _(w: World) -> None:
 @case("Session.executions")
 async def _(w: World) -> None:
     assert len(await twice(w.session.executions)) == 1
+
+
+@case("Session.active")
+async def _(w: World) -> None:
+    assert await twice(w.session.active) == "e"
 
 
 @case("Session.health")
@@ -172,7 +198,7 @@ async def _(w: World) -> None:
 @case("Execution.wait")
 async def _(w: World) -> None:
     await cancelled(w.execution.wait())
-    assert w.session.active == "e"
+    assert await w.session.active() == "e"
     await w.session.fail("e", "boom")
     assert (await w.execution.wait(PATIENCE)).status == "failed"
 
@@ -220,6 +246,18 @@ async def _(w: World) -> None:
         async for event in stream:
             if event.type == "output":
                 break
+
+
+@case("Subscription.try_next")
+async def _(w: World) -> None:
+    await w.wrapper.send("output", {"n": 0})
+    await stored(w, "s", 1)
+    async with w.session.stream() as stream:
+        await cancelled(stream.try_next(), may_end=True)
+        types = []
+        while (event := await stream.try_next()) is not None:
+            types.append(event.type)
+        assert types[-1:] == ["connected"]
 
 
 @case("Events.__anext__")

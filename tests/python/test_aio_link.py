@@ -17,7 +17,8 @@ pytestmark = pytest.mark.parametrize("kind", LOOPS)
 def test_frames_go_in_and_outputs_come_out(kind: str, session: stayline.Session) -> None:
     async def main() -> None:
         view = aio.Session.of(session)
-        await view.start("e", token="t")
+        execution = await view.start("e", token="t")
+        assert execution.exit_code is None
         link = await view.attach("e", token="t", acknowledged=True, producer="p", attempt=1)
         assert (link.execution_id, link.acknowledged, link.congested) == ("e", True, False)
 
@@ -28,8 +29,9 @@ def test_frames_go_in_and_outputs_come_out(kind: str, session: stayline.Session)
         await link.receive(frame("output", {"n": 1}, seq=1))
         await link.receive_many([frame("output", {"n": n}, seq=n) for n in range(2, 100)])
         await link.receive(b"binary")
-        await link.receive(frame("complete", {"exitCode": 0}, seq=101))
+        await link.receive(frame("complete", {"exitCode": 7}, seq=101))
         written = await writing
+        assert (await view.execution("e")).exit_code == 7
         texts = [json.loads(output.text) for output in written if isinstance(output, Send)]
         assert texts[0]["type"] == "welcome"
         assert [text["status"] for text in texts if text["type"] == "ended"] == ["completed"]

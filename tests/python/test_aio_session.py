@@ -22,7 +22,7 @@ def test_a_run_from_start_to_end(kind: str, location: str) -> None:
             session = coordinator.session("s")
             execution = await session.start("e", mode="code", token="t")
             assert (execution.id, execution.token, execution.status) == ("e", "t", "pending")
-            assert session.active == "e"
+            assert await session.active() == "e"
             async with session.attach("e", token="t") as link:
                 assert execution.status == "running"
                 assert await session.health("e") == "healthy"
@@ -157,9 +157,9 @@ def test_both_sides_see_one_coordinator(
         assert {view.session(session.id), aio.Session.of(session)} == {aio.Session.of(session)}
         assert aio.Execution.of(session.start("e")) == await view.session(session.id).execution("e")
         assert view.session(session.id).sync.active == "e"
-        ticket = view.issue_ticket(session.id, ttl=5)
+        ticket = await view.issue_ticket(session.id, ttl=5)
         coordinator.verify_ticket(session.id, ticket)
-        view.verify_ticket(session.id, ticket)
+        await view.verify_ticket(session.id, ticket)
 
     run_on(kind, main())
     assert session.active == "e"
@@ -198,7 +198,7 @@ def test_a_commit_that_takes_long_does_not_block_the_loop(kind: str, tmp_path: P
                     await asyncio.sleep(0.001)
                 assert not starting.done()
             await starting
-            assert session.active == "e"
+            assert await session.active() == "e"
 
     run_on(kind, main())
 

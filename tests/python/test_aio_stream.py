@@ -85,7 +85,7 @@ def test_a_time_out_is_no_end(kind: str, session: stayline.Session, link: stayli
         link.receive(frame("output"))
         await soon(lambda: session.count_events() == 1)
         assert [event.type async for event in stream] == ["output"]
-        assert stream.try_next() is None
+        assert await stream.try_next() is None
         stream.close()
         stream.close()
         assert stream.ended

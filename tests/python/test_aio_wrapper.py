@@ -105,11 +105,15 @@ def test_fail_and_interrupted(kind: str, coordinator: stayline.Coordinator) -> N
                 session = view.session(f"s{n}")
                 execution = await session.start("e")
                 async with aio.Wrapper(
-                    server.url, session_id=session.id, execution_id="e", token=execution.token
+                    server.url,
+                    session_id=session.id,
+                    execution_id="e",
+                    token=execution.token,
                 ) as wrapper:
                     end = wrapper.fail if status == "failed" else wrapper.interrupted
-                    ended = await end("enough", timeout=PATIENCE)
+                    ended = await end("enough", exit_code=n + 3, timeout=PATIENCE)
                     assert (ended.status, execution.error) == (status, "enough")
+                    assert execution.exit_code == n + 3
 
     run_on(kind, main())
 
@@ -303,10 +307,39 @@ def test_the_hook_may_be_a_coroutine(kind: str, coordinator: stayline.Coordinato
 
             with pytest.raises(stayline.Disconnected):
                 await wrapper("nonsense").__aenter__()
-            with pytest.raises(stayline.Disconnected):
+            # A hook that raises has not said "no".
+            with pytest.raises(stayline.Disconnected, match="told"):
                 await wrapper("broken").__aenter__()
             async with wrapper("open sesame") as allowed:
                 assert (await allowed.complete()).status == "completed"
         assert asked == ["nonsense", "broken", "open sesame"]
+
+    run_on(kind, main())
+
+
+def test_whatever_the_hook_is_its_answer_is_awaited(
+    kind: str, coordinator: stayline.Coordinator
+) -> None:
+    async def check(_session_id: str, _execution_id: str, bearer: str | None) -> bool:
+        await asyncio.sleep(0)
+        return bearer == "open sesame"
+
+    class Hook:
+        async def __call__(self, *asked: str | None) -> bool:
+            return await check(*asked)  # type: ignore[arg-type]
+
+    async def main() -> None:
+        view = aio.Coordinator.of(coordinator)
+        for number, authorize in enumerate((lambda *asked: check(*asked), Hook())):
+            await view.session(f"s{number}").start("e")
+            async with view.serve(authorize=authorize) as server:
+
+                def wrapper(token: str, session_id: str, url: str) -> aio.Wrapper:
+                    return aio.Wrapper(url, session_id=session_id, execution_id="e", token=token)
+
+                with pytest.raises(stayline.Disconnected):
+                    await wrapper("nonsense", f"s{number}", server.url).__aenter__()
+                async with wrapper("open sesame", f"s{number}", server.url) as allowed:
+                    assert (await allowed.complete()).status == "completed"
 
     run_on(kind, main())

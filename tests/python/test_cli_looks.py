@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,22 @@ def said(event_type: str, data: object) -> str:
         ("error", {"error": "no luck", "fatal": True}, "no luck (fatal)"),
         ("error", {"error": "no luck", "fatal": False}, "no luck"),
         ("error", {"error": "no luck", "code": 5}, '{"error":"no luck","code":5}'),
+        ("error", {"error": "no", "fatal": True, "exitCode": 3}, "no (fatal, exit code 3)"),
+        ("error", {"error": "exit code 3", "fatal": True, "exitCode": 3}, "exit code 3 (fatal)"),
+        ("error", {"error": "no", "exitCode": "3"}, '{"error":"no","exitCode":"3"}'),
+        (
+            "error",
+            {"error": "no", "exitCode": -9, "fatal": True, "truncated": True, "bytes": 5_000},
+            "no (fatal, exit code -9, cut, was 5000 bytes)",
+        ),
         ("interrupted", {"reason": "User interrupted"}, "User interrupted"),
+        ("interrupted", {"reason": "Ctrl-C", "exitCode": 130}, "Ctrl-C, exit code 130"),
+        ("interrupted", {"exitCode": 130}, "exit code 130"),
+        (
+            "interrupted",
+            {"reason": "Ctrl-C", "exitCode": 0.5},
+            '{"reason":"Ctrl-C","exitCode":0.5}',
+        ),
         ("interrupted", {}, "{}"),
         ("wrapper_reconnected", {"disconnectedMs": 2_200}, "after 2.2s"),
         (
@@ -67,6 +83,12 @@ def test_events_are_told_in_words_where_nothing_is_lost_by_it(
     event_type: str, data: object, told: str
 ) -> None:
     assert said(event_type, data).endswith(f"  {event_type}  {told}")
+
+
+def test_a_run_that_is_gone_ran_until_it_was_last_seen() -> None:
+    gone = replace(RUN, owned=False, started_ms=1_000, seen_ms=4_000)
+    assert gone.seconds(3_600_000) == 3.0
+    assert replace(gone, owned=True).seconds(3_600_000) == 3_599.0
 
 
 @pytest.mark.usefixtures("on_a_terminal")
@@ -121,6 +143,7 @@ RUN = Run(
     execution="exc_01a21510-1460-7541-9852-25bfcb6c442f",
     status="running",
     error=None,
+    exit_code=None,
     mode=None,
     health="healthy",
     created_ms=0,
@@ -131,6 +154,7 @@ RUN = Run(
     interrupt_requested=True,
     linked=False,
     events=6,
+    owned=True,
     place="",
 )
 

@@ -62,6 +62,7 @@ def test_runs_are_a_table_of_plain_columns_in_a_pipe(folder: Path) -> None:
         "SESSION",
         "EXECUTION",
         "STATUS",
+        "EXIT",
         "HEALTH",
         "STARTED",
         "DURATION",
@@ -70,8 +71,9 @@ def test_runs_are_a_table_of_plain_columns_in_a_pipe(folder: Path) -> None:
         "SEEN",
     ]
     assert row.split()[0] == "s"
-    assert row.split()[2] == "completed"
+    assert row.split()[2:4] == ["completed", "0"]
     assert row.split()[-3:-1] == ["5", "0"]
+    assert [run["exitCode"] for run in listed(folder)] == [0]
 
 
 def test_runs_can_be_filtered(folder: Path) -> None:

@@ -7,11 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
 import stayline
 from command import (
     PATIENCE,
@@ -25,6 +29,7 @@ from command import (
     serving,
     stored,
 )
+from stayline.cli import main
 
 
 def post(url: str, path: str, body: object = None, key: str | None = None) -> Any:
@@ -276,10 +281,52 @@ def test_a_server_of_another_kind_is_told(tmp_path: Path) -> None:
         answer = call(tmp_path, "run", "--to", f"http://127.0.0.1:{port}", "--", "true")
         assert answer.returncode == 1
         assert answer.stderr.count(b"\n") == 1
-        assert b"does not answer as Stayline does" in answer.stderr
+        asked = f"http://127.0.0.1:{port}/sessions/"
+        assert asked.encode() in answer.stderr
+        assert b"check the address and its base path" in answer.stderr
     finally:
         server.terminate()
         server.communicate(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("body", ["{}", "[]", "7", '{"executions": [{}], "sessions": [{}]}'])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "--session", "s", "--", "true"),
+        ("runs",),
+        ("runs", "--session", "s"),
+        ("watch", "s"),
+        ("fail", "s", "-m", "over"),
+        ("interrupt", "s"),
+    ],
+    ids=" ".join,
+)
+def test_an_answer_of_another_kind_is_no_traceback(
+    tmp_path: Path, body: str, command: tuple[str, ...]
+) -> None:
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, *_told: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Other) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        name, *rest = command
+        answer = call(tmp_path, name, "--to", url, *rest)
+        server.shutdown()
+    assert answer.returncode == 1
+    advice = "check the address and its base path"
+    assert answer.stderr.decode() == f"stayline: {url} did not answer as Stayline does; {advice}\n"
 
 
 def test_runs_of_a_server_have_their_events_counted(tmp_path: Path) -> None:
@@ -298,3 +345,132 @@ def test_runs_of_a_server_have_their_events_counted(tmp_path: Path) -> None:
         path = f"{base}/{run['executionId']}?events=true"
         with urllib.request.urlopen(path, timeout=PATIENCE) as answer:
             assert json.load(answer)["events"] == 3
+
+
+#: Says ``many`` more lines when it is stopped: they come after everybody knows of the end.
+TALKS_AT_THE_END = """
+import signal, sys, time
+
+def stop(*_):
+    for n in range(3_000):
+        print("last words", n, flush=True)
+    sys.exit(3)
+
+signal.signal(signal.SIGTERM, stop)
+print("first", flush=True)
+time.sleep(600)
+"""
+
+
+def test_what_a_frozen_run_still_brings_is_not_called_lost(tmp_path: Path) -> None:
+    impatient = (
+        *("--set", "ping_interval_ms=100"),
+        *("--set", "link_timeout_ms=1000"),
+    )
+    with serving(tmp_path, *impatient) as url:
+        program = (sys.executable, "-c", TALKS_AT_THE_END)
+        run = begin(tmp_path, "run", "--to", url, "--session", "s", *QUICK, "--", *program)
+        assert line_of(run) == "first"
+        until(lambda: ("output", {"text": "first"}) in stored(tmp_path, "s", "serve.db"))
+        run.send_signal(signal.SIGSTOP)
+        until(lambda: listed(tmp_path)[0]["status"] == "failed")
+        run.send_signal(signal.SIGCONT)
+        code, out, err = finish(run)
+        assert code == 3
+        assert out.count("last words") == 3_000
+        line = closing_line(err)
+        assert "failed (Wrapper disconnected)" in line
+        assert "3001 events" in line
+        assert "lost" not in line
+        late = [data for type, data in stored(tmp_path, "s", "serve.db") if type == "output"]
+        assert len(late) == 3_001
+
+
+def until(look: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not look():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://user:geh%65im-geheim@127.0.0.1:9",
+        "wss://user:geheim@127.0.0.1:9/base",
+        "http://user:ge@heim?geheim@127.0.0.1:9",
+        "user:geheim@127.0.0.1:9",
+        "http://127.0.0.1:9/?key=geheim",
+        "http://user:geheim@127.0.0.1:port",
+        "http://user:geheim@",
+    ],
+)
+def test_a_password_in_an_address_is_never_shown(
+    address: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    to = ("--to", address)
+    for arguments in (
+        ("run", *to, "--", "true"),
+        ("run", *to, "--session", "s", "--execution", "e", "--", "true"),
+        ("runs", *to),
+        ("events", "s", *to),
+        ("timeline", "s", *to),
+        ("watch", "s", *to),
+        ("fail", "s", *to),
+        ("interrupt", "s", *to),
+        ("runs", f"--too={address}"),
+        ("runs", "--too", address),
+        ("run", *to, "--store", "sqlite:x.db", "--", "true"),
+    ):
+        code: object
+        try:
+            code = main(arguments)
+        except SystemExit as error:
+            code = error.code
+        assert code != 0, arguments
+        told = "".join(capfd.readouterr())
+        assert "geheim" not in told, (arguments, told)
+    with pytest.raises(stayline.InvalidArgument) as refused:
+        stayline.Wrapper(address, session_id="s", execution_id="e")
+    assert "geheim" not in str(refused.value)
+
+
+def test_keys_that_no_server_has_are_told_and_not_shown(tmp_path: Path) -> None:
+    with serving(tmp_path, STAYLINE_KEY="secret") as url:
+        for key in ("geheim ", "\tgeheim", "gehéim", "geheim\n", ""):
+            ended = call(tmp_path, "runs", "--to", url, "--key", key)
+            assert ended.returncode == 2, key
+            assert b"STAYLINE_KEY" in ended.stderr
+            assert b"geh" not in ended.stderr
+        assert call(tmp_path, "runs", "--to", url, "--key", "secret").returncode == 0
+
+
+def test_a_server_that_could_not_be_used_or_guarded_does_not_start(tmp_path: Path) -> None:
+    for arguments, told in (
+        (("--allow-origin", "*"), b"set a key"),
+        (("--allow-origin", "dash.example"), b"dash.example"),
+        (("--key", "geheim "), b"white space"),
+        (("--key", "gehéim"), b"beyond ASCII"),
+        (("--key", ""), b"empty"),
+    ):
+        ended = call(tmp_path, "serve", "--listen", "127.0.0.1:0", *arguments)
+        assert ended.returncode == 2, arguments
+        assert told in ended.stderr, ended.stderr
+        # A key on the command line is warned about first.
+        assert ended.stderr.count(b"\n") == 1 + ("--key" in arguments)
+        assert b"geh" not in ended.stderr
+
+
+def test_a_server_whose_notifications_nobody_takes_keeps_none(tmp_path: Path) -> None:
+    for switch, kept in (("on", 1), ("off", 0)):
+        store = f"sqlite:{switch}.db"
+        with serving(tmp_path, "--store", store, "--notifications", switch) as url:
+            ended = call(tmp_path, "run", "--to", url, "--session", "s", "--", "true")
+            assert ended.returncode == 0, ended.stderr
+        with stayline.Coordinator(f"sqlite:{tmp_path / switch}.db", read_only=True) as reader:
+            assert reader.session("s").executions()[0].status == "completed"
+            assert len(reader.pending_notifications()) == kept

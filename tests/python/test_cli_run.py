@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import stayline
 from command import (
     PATIENCE,
     STAYLINE,
+    UP,
     begin,
     call,
     closing_line,
@@ -21,6 +24,8 @@ from command import (
     listed,
     stored,
 )
+from stayline.cli import main, run
+from stayline.cli.supervisor import Supervisor
 
 
 def test_output_passes_through_byte_for_byte(tmp_path: Path) -> None:
@@ -30,15 +35,19 @@ def test_output_passes_through_byte_for_byte(tmp_path: Path) -> None:
     assert answer.stdout == output
     assert answer.stderr.startswith(b"\xfe err\n")
     assert answer.returncode == 3
-    expected = "stayline: completed (exit code 3), 5 events, 0 reconnects, session s"
+    expected = "stayline: failed (exit code 3), 6 events, 0 reconnects, session s"
     assert closing_line(answer.stderr) == expected
-    assert stored(tmp_path, "s") == [
+    err = ("output", {"text": "\ufffd err", "base64": "/iBlcnI=", "stream": "stderr"})
+    events = stored(tmp_path, "s")
+    # The two are read side by side.
+    events.remove(err)
+    assert events == [
         ("output", {"text": "text"}),
         ("output", {"text": "\ufffd\ufffd bytes", "base64": "//4gYnl0ZXM="}),
         ("output", {"text": ""}),
         ("output", {"a": 1}),
         ("output", {"text": "last without an end"}),
-        ("complete", {"exitCode": 3}),
+        ("error", {"error": "exit code 3", "fatal": True, "exitCode": 3}),
     ]
 
 
@@ -69,7 +78,9 @@ def test_output_is_passed_on_while_the_program_runs(tmp_path: Path) -> None:
 def test_a_program_killed_by_a_signal_is_told_as_a_shell_does(tmp_path: Path) -> None:
     answer = call(tmp_path, "run", "--session", "s", "--", "sh", "-c", "kill -KILL $$")
     assert answer.returncode == 137
-    assert stored(tmp_path, "s") == [("complete", {"exitCode": 137})]
+    told = {"error": "exit code 137", "fatal": True, "exitCode": 137}
+    assert stored(tmp_path, "s") == [("error", told)]
+    assert closing_line(answer.stderr).startswith("stayline: failed (exit code 137, SIGKILL)")
 
 
 @pytest.mark.parametrize(
@@ -83,13 +94,14 @@ def test_a_program_killed_by_a_signal_is_told_as_a_shell_does(tmp_path: Path) ->
 def test_a_stop_reaches_the_program_and_interrupts_the_run(
     tmp_path: Path, number: signal.Signals, reason: str
 ) -> None:
-    process = begin(tmp_path, "run", "--session", "s", "--", "sh", "-c", "echo up; exec sleep 60")
+    process = begin(tmp_path, "run", "--session", "s", "--", *UP)
     assert line_of(process) == "up"
     process.send_signal(number)
     code, _, err = finish(process)
     assert code == 128 + number
     assert closing_line(err).startswith(f"stayline: interrupted ({reason}), 1 event,")
-    assert stored(tmp_path, "s")[-1] == ("interrupted", {"reason": reason})
+    told = {"reason": reason, "exitCode": 128 + number}
+    assert stored(tmp_path, "s")[-1] == ("interrupted", told)
     (run,) = listed(tmp_path)
     assert (run["status"], run["error"]) == ("interrupted", reason)
 
@@ -126,6 +138,52 @@ def test_a_program_that_fails_to_start_fails_its_run(tmp_path: Path) -> None:
     (run,) = listed(tmp_path)
     assert run["status"] == "failed"
     assert run["error"].startswith(f"cannot start {script}")
+
+
+class GoneWrapper:
+    """One that is over in its own way whenever it is to say how a run ended."""
+
+    def __init__(self, error: stayline.Error) -> None:
+        self._error = error
+
+    def fail(self, *_said: object, **_how: object) -> None:
+        raise self._error
+
+    complete = interrupted = fail
+
+    def close(self) -> int:
+        return 0
+
+
+GONE = [stayline.Timeout("late"), stayline.Disconnected("gone"), stayline.Superseded("another")]
+
+
+@pytest.mark.parametrize("error", GONE, ids=lambda error: error.name)
+def test_a_program_that_fails_to_start_is_told_so_whatever_the_coordinator_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: stayline.Error
+) -> None:
+    script = tmp_path / "script"
+    script.write_text("#!/no/such/interpreter\n")
+    script.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run, "_wrapper", lambda *_: GoneWrapper(error))
+    monkeypatch.setattr(run, "_connect", lambda *_: None)
+    assert main(["run", "--", str(script)]) == 127
+
+
+@pytest.mark.parametrize("error", GONE, ids=lambda error: error.name)
+def test_a_wrapper_that_is_over_just_then_takes_no_exit_code_away(error: stayline.Error) -> None:
+    supervisor = object.__new__(Supervisor)
+    vars(supervisor).update(
+        _wrapper=GoneWrapper(error),
+        _child=SimpleNamespace(exit_code=5, pty=None),
+        _replaced=False,
+        _gave_up=None,
+        _killed=False,
+        _ended=None,
+        _stop=None,
+    )
+    supervisor._send_ending()
 
 
 def test_somebody_left_behind_does_not_keep_the_run_open(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import json
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,30 @@ def test_watch_until_end_fails_with_the_run(tmp_path: Path, owner: stayline.Sess
     assert link.execution_id == execution.id
 
 
+@pytest.mark.parametrize("through_a_server", [False, True])
+def test_watch_until_end_does_not_wait_for_events_that_are_not_kept_any_more(
+    tmp_path: Path, through_a_server: bool
+) -> None:
+    days = 2 * 24 * 3600
+    # Not so long ago that a server would take the session away.
+    clock = stayline.ManualClock(round(time.time() - days) * 1000)
+    settings = stayline.Settings(event_retention_ms=60_000)
+    location = f"sqlite:{tmp_path / 'runs.db'}"
+    with stayline.Coordinator(location, settings=settings, clock=clock) as coordinator:
+        session = coordinator.session("s")
+        execution, link = running(session)
+        link.receive(output("old"))
+        session.finish(execution.id)
+        clock.advance(days)
+        assert session.count_events() == 0
+    place = ("--store", location)
+    with serving(tmp_path, *place) if through_a_server else nullcontext("") as url:
+        if through_a_server:
+            place = ("--to", url)
+        answer = call(tmp_path, "watch", "s", "--until-end", "--interval", "0.05", *place)
+    assert answer.returncode == 0, answer
+
+
 def test_watch_as_json_is_events_and_states(tmp_path: Path, owner: stayline.Session) -> None:
     execution, link = running(owner)
     link.receive(output("first"))
@@ -152,7 +178,8 @@ def test_watch_and_events_through_a_server(tmp_path: Path) -> None:
         assert b"STAYLINE_KEY" in refused.stderr
         unknown = call(tmp_path, "watch", "nope", *asked)
         assert unknown.returncode == 1
-        assert unknown.stderr.count(b"\n") == 1
+        # A key on the command line is warned about first.
+        assert unknown.stderr.count(b"\n") == 2
 
 
 def test_a_followed_server_that_restarts_is_read_on_without_repeating(tmp_path: Path) -> None:
@@ -192,7 +219,7 @@ def test_no_color_means_none(
     tmp_path: Path, owner: stayline.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    running(owner)
+    _, link = running(owner)
     command = 'NO_COLOR=1 "$@"; echo end'
     terminal = Terminal("sh", "-c", command, "sh", *STAYLINE, "runs")
     try:
@@ -200,6 +227,7 @@ def test_no_color_means_none(
         terminal.wait_for(b"end")
         assert b"running" in terminal.passed
         assert b"\x1b" not in terminal.passed
+        assert not link.congested
     finally:
         terminal.close()
 

@@ -26,6 +26,7 @@ CASES = [
     ("stayline serve --tls-k", ["serve", "--tls-key"]),
     ("stayline runs --status fa", ["runs", "--status", "failed"]),
     ("stayline runs --status=fa", ["runs", "--status=failed"]),
+    ("stayline runs --proxy no", ["runs", "--proxy", "none"]),
     ("stayline completion f", ["completion", "fish"]),
     ("stayline watch nig", ["watch", "nightly"]),
     ("stayline watch --tail 5 nig", ["watch", "--tail", "5", "nightly"]),

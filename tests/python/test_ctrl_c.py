@@ -9,9 +9,12 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import stayline_command
 from conftest import PATIENCE
+from stayline import cli
 
 SCRIPT = """
 import stayline
@@ -86,3 +89,53 @@ def test_a_waiting_call_raises_keyboard_interrupt(tmp_path: Path, wait: str) -> 
         process.kill()
         process.wait()
     assert (process.returncode, output, errors) == (0, "interrupted\n", "")
+
+
+#: As the console script does it.
+ENTRY = "import sys; from stayline_command import main; sys.exit(main())"
+
+
+def reading(folder: Path, code: str, **options: Any) -> subprocess.Popen[str]:
+    """The command, held up where Python reads what it is made of."""
+    package = folder / "stayline"
+    package.mkdir()
+    (package / "__init__.py").write_text(f"print('reading', flush=True)\n{code}\n")
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", ENTRY],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        **options,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "reading\n"
+    return process
+
+
+def test_while_the_command_is_read_it_leaves_without_a_word(tmp_path: Path) -> None:
+    process = reading(tmp_path, "import time\ntime.sleep(600)")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out, err) == (130, "", "")
+
+
+def test_where_it_is_ignored_it_stays_ignored(tmp_path: Path) -> None:
+    def ignore() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    process = reading(tmp_path, "input()\nraise SystemExit(7)", preexec_fn=ignore)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate("\n", timeout=PATIENCE) == ("", "")
+    assert process.returncode == 7
+
+
+def test_once_it_is_read_it_is_the_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    def command() -> int:
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        os.kill(os.getpid(), signal.SIGINT)
+        return 0
+
+    monkeypatch.setattr(cli, "main", command)
+    assert stayline_command.main() == 130

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import random
 import socket
-import sys
 import threading
 from contextlib import suppress
-from pathlib import Path
-from types import ModuleType
 
-import pytest
+from stayline.demo import proxy
 
 PATIENCE = 20.0
-DEMO = Path(__file__).parents[2] / "examples" / "demo"
-
-
-@pytest.fixture
-def proxy(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(DEMO))
-    sys.modules.pop("proxy", None)
-    import proxy
-
-    return proxy
 
 
 def frame(length: int) -> bytes:
@@ -36,7 +23,7 @@ def frame(length: int) -> bytes:
     return b"\x81" + size + b"mask" + bytes(length)
 
 
-def test_frames_are_found_however_they_arrive(proxy: ModuleType) -> None:
+def test_frames_are_found_however_they_arrive() -> None:
     lengths = [0, 1, 2, 125, 126, 65_535, 65_536, 3]
     head = b"GET /ingest HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"
     stream = head
@@ -56,7 +43,7 @@ def test_frames_are_found_however_they_arrive(proxy: ModuleType) -> None:
         assert frames.seen == len(lengths)
 
 
-def test_a_connection_is_cut_inside_a_frame_for_both_ends(proxy: ModuleType) -> None:
+def test_a_connection_is_cut_inside_a_frame_for_both_ends() -> None:
     """An echoing server behind it sees the first half of a frame, and then the end."""
     listener = socket.create_server(("127.0.0.1", 0))
     arrived = bytearray()

@@ -28,7 +28,7 @@ TABLE = {
     "Timeout": (402, []),
     "Closed": (403, []),
     "Disconnected": (404, ["reason"]),
-    "StoreInUse": (500, ["pid", "since", "url"]),
+    "StoreInUse": (500, ["pid", "since", "url", "program"]),
     "StoreError": (501, []),
     "StoreUnknown": (502, []),
     "StoreFormat": (503, ["found", "supported"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable
@@ -161,11 +162,12 @@ def test_new_objects_work_in_a_child(tmp_path: Path) -> None:
     parent.close()
 
 
-def test_a_child_of_a_busy_parent_can_start_anew() -> None:
+def test_a_child_of_a_busy_parent_can_start_anew(location: str, tmp_path: Path) -> None:
     import threading
 
     stop = threading.Event()
-    with stayline.Coordinator("memory:") as coordinator:
+    own = "memory:" if location == "memory:" else f"sqlite:{tmp_path / 'child.db'}"
+    with stayline.Coordinator(location) as coordinator:
         session = coordinator.session("s")
         session.start("e")
         link = session.attach("e", trusted=True)
@@ -174,17 +176,19 @@ def test_a_child_of_a_busy_parent_can_start_anew() -> None:
             while not stop.is_set():
                 link.receive(frame("output"))
                 session.active  # noqa: B018
+                session.events(limit=5)
 
         threads = [threading.Thread(target=work) for _ in range(3)]
         for thread in threads:
             thread.start()
         try:
-            for _ in range(5):
+            for number in range(25):
 
-                def child() -> None:
-                    with stayline.Coordinator("memory:") as mine:
-                        mine.session("s").start("e")
-                        assert mine.session("s").active == "e"
+                def child(number: int = number) -> None:
+                    with stayline.Coordinator(own) as mine:
+                        mine.session("s").start(f"e {number}")
+                        assert mine.session("s").active == f"e {number}"
+                        mine.session("s").fail(f"e {number}", "boom")
 
                 in_child(child)
         finally:
@@ -216,3 +220,87 @@ def test_threads_of_a_child_never_meet_the_parents_waiters() -> None:
     for parent in parents:
         assert parent.session("s").active == "e"
         parent.close()
+
+
+#: The first object is made by a thread, and takes its time to import what it needs.
+SLOW_IMPORT = """
+import os, signal, sys, threading, time
+import stayline
+
+
+class Slow:
+    def find_spec(self, name, path, target=None):
+        if name == "stayline._threads":
+            importing.set()
+            time.sleep(0.5)
+
+
+def open_one():
+    with stayline.Coordinator("memory:") as coordinator:
+        coordinator.session("s").start()
+
+
+importing = threading.Event()
+sys.meta_path.insert(0, Slow())
+thread = threading.Thread(target=open_one)
+thread.start()
+importing.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    open_one()
+    os._exit(0)
+thread.join()
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_fork_waits_for_what_is_being_imported(tmp_path: Path) -> None:
+    assert run_script(SLOW_IMPORT, tmp_path) == "0\n"
+
+
+#: Threads that let objects go and hold the interpreter lock, beside hooks that let go of it.
+HOOKED = """
+import os, signal, threading, time
+import stayline
+
+# Runs between the hook of a library that was imported later and the fork.
+os.register_at_fork(before=lambda: time.sleep(0.002))
+import stayline.aio
+
+over = threading.Event()
+
+
+def work():
+    while not over.is_set():
+        stayline.Coordinator("memory:").serve()
+
+
+threads = [threading.Thread(target=work) for _ in range(3)]
+for thread in threads:
+    thread.start()
+failed = 0
+for _ in range(40):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        with stayline.Coordinator("memory:") as coordinator:
+            coordinator.session("s").start()
+        os._exit(0)
+    failed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
+over.set()
+print(failed)
+os._exit(0)
+"""
+
+
+def test_a_fork_never_waits_for_a_thread_that_waits_for_it(tmp_path: Path) -> None:
+    assert run_script(HOOKED, tmp_path) == "0\n"
+
+
+def run_script(source: str, folder: Path) -> str:
+    script = folder / "script.py"
+    script.write_text(source)
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import stayline
@@ -203,3 +207,118 @@ def test_a_child_of_a_child_holds_nothing_either(tmp_path: Path) -> None:
         os.kill(survivor, signal.SIGKILL)
         os.close(reading)
         os.close(writing)
+
+
+# Writes on and on, on a thread of its own, and has a child from the midst of it.
+WRITER = """
+    import json, os, sys, threading, time
+    import stayline
+
+    coordinator = stayline.Coordinator("sqlite:runs.db")
+    session = coordinator.session("s")
+    link = session.attach("e", token=session.start("e").token)
+    is_under_way = threading.Event()
+
+    def write():
+        for number in range(1_000_000):
+            data = {"n": number, "pad": "x" * 30_000}
+            link.receive(json.dumps({"streamEventType": "output", "data": data}))
+            if number == 20:
+                is_under_way.set()
+
+    threading.Thread(target=write, daemon=True).start()
+    is_under_way.wait()
+    ready, is_ready = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(is_ready, b"x")
+        time.sleep(600)
+        os._exit(0)
+    os.read(ready, 1)
+    print(child, flush=True)
+    time.sleep(600)
+"""
+
+
+def is_being_written(index: BinaryIO) -> bool:
+    """Whether somebody holds the lock of writers, a byte of SQLite's index of the log."""
+    if sys.platform != "linux":
+        return True
+    asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 120, 1, 0)
+    (kind,) = struct.unpack_from("h", fcntl.fcntl(index, fcntl.F_GETLK, asked))
+    return kind != fcntl.F_UNLCK
+
+
+def test_a_parent_killed_in_the_middle_of_a_commit_leaves_no_lock_to_its_child(
+    tmp_path: Path,
+) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(textwrap.dedent(WRITER))
+    parent = subprocess.Popen(
+        [sys.executable, "-W", "ignore", str(script)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert parent.stdout is not None
+    child = 0
+    try:
+        child = int(parent.stdout.readline())
+
+        with (tmp_path / "runs.db-shm").open("rb+") as index:
+
+            def is_stopped_in_a_commit() -> bool:
+                parent.send_signal(signal.SIGSTOP)
+                os.waitpid(parent.pid, os.WUNTRACED)
+                if not is_being_written(index):
+                    parent.send_signal(signal.SIGCONT)
+                    return False
+                return True
+
+            eventually(is_stopped_in_a_commit)
+            parent.kill()
+            parent.wait(PATIENCE)
+            os.kill(child, 0)
+            assert sys.platform != "linux" or not is_being_written(index)
+        with stayline.Coordinator(f"sqlite:{tmp_path / 'runs.db'}") as coordinator:
+            assert coordinator.session("s").fail("e", "boom")
+    finally:
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+        if child:
+            os.kill(child, signal.SIGKILL)
+
+
+def are_others_asleep() -> bool:
+    """Whether no other thread of this process is at work: what SQLite has locked in memory of an
+    open database stays locked in a child. Where that cannot be told, it is taken for so."""
+    own = str(threading.get_native_id())
+    for task in Path("/proc/self/task").glob("*"):
+        state = (task / "stat").read_text().rpartition(")")[2].split()[0]
+        if task.name != own and state != "S":
+            return False
+    return True
+
+
+def test_a_child_reads_the_store_that_its_parent_goes_on_writing(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    with stayline.Coordinator(f"sqlite:{path}") as coordinator:
+        session = coordinator.session("s")
+        session.start("e 0")
+        for number in range(5):
+            eventually(are_others_asleep)
+            child = os.fork()
+            if child == 0:
+                code = 1
+                try:
+                    with stayline.Coordinator(f"sqlite:{path}", read_only=True) as reader:
+                        statuses = [one.status for one in reader.session("s").executions()]
+                        assert statuses.count("failed") >= number, statuses
+                    code = 0
+                finally:
+                    os._exit(code)
+            session.fail(f"e {number}", "boom")
+            session.start(f"e {number + 1}")
+            _, status = os.waitpid(child, 0)
+            assert status == 0

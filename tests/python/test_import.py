@@ -11,7 +11,11 @@ import stayline
 
 
 @pytest.mark.parametrize(
-    "absent", ["asyncio", "logging", "threading", "json", "typing", "stayline.cli", "stayline.aio"]
+    "absent",
+    [
+        *("asyncio", "datetime", "json", "logging", "signal", "threading", "typing"),
+        *("stayline.aio", "stayline.cli", "stayline._native", "stayline._threads"),
+    ],
 )
 def test_importing_brings_little_with_it(absent: str) -> None:
     ended = subprocess.run(

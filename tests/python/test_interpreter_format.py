@@ -73,6 +73,12 @@ def wrong_step(step: Any) -> str:
         ({"do": "start", "expect": "active"}, 'has both "do" and "expect"'),
         ({"wait": 1}, 'has neither "do" nor "expect"'),
         ("start", 'is "start", not an object'),
+        ({"do": "reopen"}, 'field "settings" of do reopen is missing'),
+        ({"do": "reopen", "settings": {"stale": 1}}, 'unknown setting "stale"'),
+        (
+            {"do": "reopen", "settings": {"jitter": 1}},
+            'unknown setting "jitter"; it belongs under "wrapper"',
+        ),
         (
             {"expect": "events", "list": [{"kind": "x"}]},
             'field "list" of expect events is [{"kind": "x"}], not a list of objects with fields '
@@ -171,6 +177,18 @@ def test_settings_reach_both_ends_under_their_full_names() -> None:
     }
     assert scenario.settings == {**both, "max_frame_bytes": 400}
     assert scenario.wrapper_settings == {**both, "max_frame_bytes": 50}
+
+
+def test_reopen_changes_what_it_names_and_nothing_else() -> None:
+    settings = {"stale_after": 3, "wrapper": {"ack_timeout": 2}}
+    reopen = {"do": "reopen", "settings": settings}
+    scenario = read({"name": "n", "steps": [reopen], "settings": {"max_nesting": 5}})
+    (step,) = scenario.steps
+    changed = {"stale_after_ms": 3, "ack_timeout_ms": 2}
+    assert step.fields == {"settings": changed, "wrapper_settings": changed}
+    assert scenario.settings["max_nesting"] == 5
+    assert "stale_after_ms" not in scenario.settings
+    assert scenario.needs_durable_store
 
 
 def test_the_vocabulary_is_that_of_the_core() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from scripted_driver import ScriptedDriver
 from stayline.testing import OperationError, Result, Scenario, parse, run
+from stayline.testing.format import WRAPPER_DEFAULTS
 
 START = 1_700_000_000_000
 
@@ -198,8 +199,30 @@ def test_settings_that_are_meant_to_be_refused() -> None:
     assert result([], {"open": refused}).line == "FAIL case: settings: InvalidSettings: no"
 
 
+def test_reopen_opens_the_same_store_with_other_settings() -> None:
+    driver = ScriptedDriver()
+    steps: list[Any] = [
+        {"do": "w_job"},
+        {"do": "reopen", "settings": {"stale_after": 3, "wrapper": {"ack_timeout": 2}}},
+        {"do": "w_crash"},
+        {"do": "w_job"},
+        {"do": "restart"},
+    ]
+    case = scenario(steps, settings={"stale_after": 1, "max_nesting": 5})
+    assert run(case, driver, "sqlite").line == "ok case"
+    opened = driver.arguments("open")
+    before = {**WRAPPER_DEFAULTS, "stale_after_ms": 1, "max_nesting": 5}
+    after = {**before, "stale_after_ms": 3, "ack_timeout_ms": 2}
+    assert [call["settings"] for call in opened] == [before, after, after]
+    assert [call["fresh"] for call in opened] == [True, False, False]
+    assert len({call["location"] for call in opened}) == 1
+    assert [call["settings"] for call in driver.arguments("w_new")] == [before, after]
+
+
 def test_what_cannot_be_run_is_skipped_and_says_why() -> None:
     assert result([{"do": "restart"}]).line == "skip case: needs a durable store"
+    reopen = {"do": "reopen", "settings": {"stale_after": 3}}
+    assert result([reopen]).line == "skip case: needs a durable store"
     durable = {"wrapper": {"outbox": "durable"}}
     assert result([], settings=durable).line == (
         "skip case: needs a durable outbox, which this driver does not have"

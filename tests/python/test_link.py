@@ -36,6 +36,7 @@ def test_an_acknowledged_link_welcomes_and_acknowledges(
     assert list(link.outgoing(timeout=0)) == []
     assert link.try_output() is None
     assert link.finished
+    assert execution.exit_code == 0
 
 
 def test_attaching_checks_in_order(

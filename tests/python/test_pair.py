@@ -119,3 +119,16 @@ def test_time_is_one_for_both_ends(pair: WrapperPair, clock: stayline.ManualCloc
     pair.black_hole()
     pair.advance(92)
     assert eventually(lambda: pair.execution.status == "failed")
+
+
+def test_a_run_ends_with_an_exit_code(
+    coordinator: stayline.Coordinator, clock: stayline.ManualClock
+) -> None:
+    failing = WrapperPair(coordinator, clock)
+    failing.fail("exit code 3", exit_code=3)
+    failing.advance(0)
+    assert (failing.execution.status, failing.execution.exit_code) == ("failed", 3)
+    stopped = WrapperPair(coordinator, clock, session_id="other", execution_id="other")
+    stopped.interrupted("Ctrl-C", exit_code=130)
+    stopped.advance(0)
+    assert (stopped.execution.status, stopped.execution.exit_code) == ("interrupted", 130)

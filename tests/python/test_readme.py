@@ -74,7 +74,7 @@ def test_the_python_example_prints_what_is_shown(tmp_path: Path) -> None:
 def test_the_demo_prints_what_is_shown() -> None:
     """The demo itself finds out whether everything held; here its words are compared."""
     answer = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "demo" / "demo.py")],
+        [sys.executable, "-m", "stayline", "demo"],
         capture_output=True,
         text=True,
         timeout=150,

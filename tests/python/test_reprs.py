@@ -26,6 +26,8 @@ def test_handles_name_themselves_and_their_state() -> None:
     assert repr(lease) == "Lease(execution_id='e', lease_id='me', expires_at_ms=91000)"
     link.receive('{"streamEventType":"complete","data":{"exitCode":0}}')
     assert repr(execution) == "<stayline.Execution 'e' completed>"
+    assert repr(link) == "<stayline.Link to 'e', open>"  # a basic wrapper is let finish (R31)
+    clock.advance(5)
     assert repr(link) == "<stayline.Link to 'e', closed 4000 'execution done'>"
     (event,) = session.events()
     assert repr(event) == "Event(id=1, type='complete', execution_id='e', data={\"exitCode\":0})"
@@ -56,8 +58,8 @@ def test_long_data_is_cut_short() -> None:
 
 def test_settings_show_what_was_changed() -> None:
     assert repr(stayline.Settings()) == "Settings()"
-    changed = stayline.Settings(stale_after_ms=80_000, overflow="block")
-    assert repr(changed) == "Settings(stale_after_ms=80000, overflow='block')"
+    changed = stayline.Settings(stale_after_ms=85_000, overflow="block")
+    assert repr(changed) == "Settings(stale_after_ms=85000, overflow='block')"
 
 
 def test_values_compare_match_and_show_their_fields() -> None:

@@ -127,6 +127,7 @@ def test_another_epoch_is_told_by_a_gap(
 def test_strangers_are_not_let_in(
     coordinator: stayline.Coordinator, server: stayline.Server, link: stayline.Link
 ) -> None:
+    coordinator.session("another session").start("e")
     other = coordinator.issue_ticket("another session")
     for query in ({}, {"ticket": other}, {"ticket": "forged"}):
         with pytest.raises(urllib.error.HTTPError) as refused:

@@ -24,8 +24,8 @@ def test_every_row_of_the_table_is_an_attribute_with_its_default() -> None:
 
 
 def test_settings_are_values() -> None:
-    one = stayline.Settings(stale_after_ms=80_000, volatile_types={"beat"})
-    two = stayline.Settings(volatile_types=["beat"]).replace(stale_after_ms=80_000)
+    one = stayline.Settings(stale_after_ms=85_000, volatile_types={"beat"})
+    two = stayline.Settings(volatile_types=["beat"]).replace(stale_after_ms=85_000)
     assert one == two
     assert hash(one) == hash(two)
     assert one != stayline.Settings()
@@ -46,6 +46,10 @@ def test_wrong_ones_are_told() -> None:
     for wrong in (-1, "long", 1.5, True, 10**30):
         with pytest.raises(stayline.InvalidArgument, match="an integer"):
             stayline.Settings(stale_after_ms=wrong)  # type: ignore[arg-type]
+    for wrong in (10**30, -(10**30), 10**5_000, float("nan"), float("inf"), -1, timedelta.max):
+        for name in ("interrupt_grace_ms", "give_up_after_ms", "reconnect_attempts", "jitter"):
+            with pytest.raises(stayline.InvalidArgument, match=name):
+                stayline.Settings(**{name: wrong})  # type: ignore[arg-type]
     with pytest.raises(stayline.InvalidSettings) as contradiction:
         stayline.Settings(heartbeat_interval_ms=45_000)
     assert contradiction.value.first == "heartbeat_interval_ms"

@@ -44,7 +44,7 @@ def test_every_run_is_told_with_its_ending(timeline: Timeline) -> None:
     found = texts(parsed(timeline))
     for run in timeline.runs:
         assert run.id in found
-    assert "completed" in found
+    assert "completed — exit code 0" in found
     assert "interrupted — User interrupted" in found
     assert "failed — Wrapper disconnected" in found
     assert "running — no wrapper is connected" in found

@@ -3,8 +3,11 @@ trusts what `SSL_CERT_FILE` names."""
 
 from __future__ import annotations
 
+import asyncio
 import re
+import signal
 import socket
+import ssl
 import subprocess
 import sys
 import textwrap
@@ -15,6 +18,7 @@ import pytest
 import stayline
 from command import PATIENCE, QUICK, begin, call, environment, finish, line_of, serving
 from proxy import CuttingProxy
+from stayline import aio
 
 CERTIFICATES = Path(__file__).parents[2] / "core" / "tests" / "net" / "certificates"
 SERVER: dict[str, Any] = {
@@ -106,6 +110,57 @@ def test_a_run_goes_over_tls_on_an_event_loop(tmp_path: Path) -> None:
         """,
     )
     assert printed == "completed\n"
+
+
+def renew(folder: Path, name: str) -> dict[str, Any]:
+    """Puts a certificate and its key there, as tools of renewal do; how to serve them."""
+    for suffix in (".pem", ".key"):
+        new = folder / "new"
+        new.write_bytes((CERTIFICATES / name).with_suffix(suffix).read_bytes())
+        new.rename(folder / f"served{suffix}")
+    return {"tls_certificate": folder / "served.pem", "tls_key": folder / "served.key"}
+
+
+def served_at(address: str) -> str:
+    host, port = address.rsplit(":", 1)
+    return ssl.get_server_certificate((host, int(port))).strip()
+
+
+def test_a_new_certificate_is_taken_up_when_it_is_asked_for(tmp_path: Path) -> None:
+    with (
+        stayline.Coordinator("memory:") as coordinator,
+        coordinator.serve(**renew(tmp_path, "server")) as server,
+    ):
+        first = served_at(server.address)
+        renew(tmp_path, "other")
+        assert served_at(server.address) == first
+        server.reload_tls()
+        second = served_at(server.address)
+        assert second != first
+        (tmp_path / "served.key").write_text("nothing")
+        with pytest.raises(stayline.InvalidArgument, match=r"served\.key"):
+            server.reload_tls()
+        assert served_at(server.address) == second
+
+
+def test_a_new_certificate_is_taken_up_on_an_event_loop(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with (
+            aio.Coordinator("memory:") as coordinator,
+            coordinator.serve(**renew(tmp_path, "server")) as server,
+        ):
+            first = await asyncio.to_thread(served_at, server.address)
+            renew(tmp_path, "other")
+            await server.reload_tls()
+            assert await asyncio.to_thread(served_at, server.address) != first
+
+    asyncio.run(main())
+
+
+def test_a_server_without_a_certificate_has_none_to_read_anew() -> None:
+    with stayline.Coordinator("memory:") as coordinator, coordinator.serve() as server:
+        with pytest.raises(stayline.InvalidArgument, match="no TLS"):
+            server.reload_tls()
 
 
 @pytest.mark.parametrize(
@@ -247,3 +302,54 @@ def test_plain_http_sent_to_it_is_answered_and_nobody_waits(tmp_path: Path) -> N
             assert answer.startswith(b"HTTP/1.1 400 ")
             assert b"https://" in answer
             assert call(tmp_path, "runs", "--to", url, **TRUST).returncode == 0
+
+
+def test_a_new_certificate_is_taken_up_at_sighup_and_a_broken_one_is_not(tmp_path: Path) -> None:
+    files = renew(tmp_path, "server")
+    options = ["--tls-certificate", str(files["tls_certificate"])]
+    options += ["--tls-key", str(files["tls_key"])]
+    process = begin(tmp_path, "serve", "--listen", "localhost:0", *options)
+    try:
+        first_line = line_of(process)
+        found = re.search(r"localhost:(\d+)", first_line)
+        assert found is not None, first_line
+
+        def served() -> str:
+            return served_at(f"localhost:{found.group(1)}")
+
+        def told(what: str) -> None:
+            while what not in line_of(process):
+                pass
+
+        told("Ctrl-C")
+        first = served()
+        renew(tmp_path, "other")
+        process.send_signal(signal.SIGHUP)
+        told("read anew")
+        second = served()
+        assert second != first
+        (tmp_path / "served.key").write_text("nothing")
+        process.send_signal(signal.SIGHUP)
+        assert process.stderr is not None
+        assert b"served on" in process.stderr.readline()
+        assert served() == second
+    finally:
+        process.terminate()
+        finish(process)
+
+
+def test_a_server_whose_news_nobody_reads_any_more_goes_on(tmp_path: Path) -> None:
+    process = begin(tmp_path, "serve", "--listen", "localhost:0", *TLS)
+    try:
+        found = re.search(r"https://\S+", line_of(process))
+        assert found is not None
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdout = None
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGHUP)
+        for _ in range(3):
+            assert call(tmp_path, "runs", "--to", found.group(), **TRUST).returncode == 0
+    finally:
+        process.terminate()
+    assert finish(process)[0] == 0

@@ -72,10 +72,35 @@ def test_what_attach_raises_is_a_refusal_as_the_built_in_server_gives_it(
     links = [session.attach(**asked, producer=name, attempt=1) for name in ("old", "new")]
     superseded = {"Stayline-Refusal": "superseded"}
     assert refused(**asked, producer="old", attempt=2) == (409, superseded)
-    assert [web.accept_headers(link) for link in links] == [{"Stayline-Protocol": "2"}] * 2
+    # An attempt that a newer one of the same wrapper has overtaken is not refused for good.
+    links.append(session.attach(**asked, producer="new", attempt=3))
+    assert refused(**asked, producer="new", attempt=2) == (409, {})
+    assert [web.accept_headers(link) for link in links] == [{"Stayline-Protocol": "2"}] * 3
     session.fail("e", "over")
     ended = {"Stayline-Refusal": "not_active", "Stayline-Status": "failed"}
     assert refused(execution_id="e", token=token) == (409, ended)
+
+
+def test_a_hosts_own_check_has_three_answers() -> None:
+    assert web.refusal_of(True) is None
+    denied = web.refusal_of(False)
+    assert denied is not None
+    assert (denied.status, denied.headers["Stayline-Refusal"]) == (401, "unauthorized")
+    # What is not known, and whatever a check raises, is no "no".
+    for later in (
+        web.refusal_of(None),
+        web.refusal(ConnectionError("no database")),
+        web.later(),
+    ):
+        assert later is not None
+        assert (later.status, later.headers["Retry-After"]) == (503, "1")
+        assert "Stayline-Refusal" not in later.headers
+        assert later.text.endswith("\n")
+    assert web.refusal(stayline.StoreError("away")).headers["Retry-After"] == "1"
+    # What is no answer lets nobody in.
+    for wrong in ("denied", 1, object()):
+        with pytest.raises(TypeError, match="True, False or None"):
+            web.refusal_of(wrong)  # type: ignore[arg-type]
 
 
 def test_a_basic_link_is_granted_nothing(session: stayline.Session) -> None:
@@ -124,6 +149,9 @@ def test_a_subscriber_asks_by_query() -> None:
     assert web.stream_arguments({"startTime": "5"})["since"] == 5
     offset = web.stream_arguments({"startTime": "2023-11-14T23:13:20 01:00"})["since"]
     assert offset == everything["since"]
+    day = web.stream_arguments({"startTime": "2026-03-07"})["since"]
+    assert day == datetime(2026, 3, 7, tzinfo=timezone.utc)
+    assert web.stream_arguments({"startTime": "2026-03-07T10:00"})["since"] is None
 
 
 def test_the_last_event_id_goes_before_the_query() -> None:
@@ -149,3 +177,25 @@ def test_importing_stayline_does_not_import_it() -> None:
         "import stayline, sys; sys.exit('stayline.web' in sys.modules or 'asyncio' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_line_breaks_that_only_python_knows_stay_in_a_server_sent_event(
+    session: stayline.Session,
+) -> None:
+    """A line of the wire ends with a line feed or a carriage return, and with nothing else."""
+    session.start("e")
+    text = "a\u2028b\x85c\x1cd"
+    with session.attach("e", trusted=True) as link, session.stream() as events:
+        link.receive('{"streamEventType":"output","data":{"text":"a\u2028b\x85c\\u001cd",\n"n":1}}')
+        record = next(event for event in events if event.type == "output")
+    lines = web.server_sent_event(record, "ep").rstrip("\n").split("\n")
+    data = [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
+    assert len(data) == 2
+    assert json.loads("\n".join(data))["data"] == {"text": text, "n": 1}
+
+
+def test_a_time_beyond_64_bits_is_ignored(session: stayline.Session) -> None:
+    session.start("e")
+    asked = web.stream_arguments({"startTime": "9" * 19, "fromId": "9" * 5_000})
+    assert (asked["since"], asked["after"]) == (None, 0)
+    session.stream(**asked).close()

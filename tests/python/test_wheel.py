@@ -88,8 +88,10 @@ def test_the_source_distribution_has_all_it_takes_and_no_more(sdist: Path) -> No
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     needed = {"Cargo.toml", "Cargo.lock", "pyproject.toml", "python/src/lib.rs", "core/src/lib.rs"}
+    needed |= {"sqlite-locks/build.rs", "sqlite-locks/src/locks.c"}
     assert needed <= names
     assert {"stayline/__init__.py", "stayline/_internal.pyi", "stayline/py.typed"} <= names
+    assert "stayline_command/__init__.py" in names
     assert not [name for name in names if name.endswith((".so", ".pyc"))]
 
 
@@ -100,6 +102,9 @@ def test_the_wheel_is_for_every_python_from_its_oldest_on(wheel: Path) -> None:
         (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
         about = archive.read(metadata).decode()
     assert {"stayline/_internal.abi3.so", "stayline/py.typed", "stayline/_internal.pyi"} <= names
+    assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == {
+        *("stayline", "stayline_command"),
+    }
     assert not [name for name in names if name.endswith((".rs", ".pyc"))]
     assert [name for name in names if name.endswith("/LICENSE")]
     assert f"Version: {stayline.__version__}" in about

@@ -100,11 +100,46 @@ def test_the_other_endings(
 ) -> None:
     with open_wrapper() as wrapper:
         assert wrapper.fail("no credit", timeout=PATIENCE).status == "failed"
-    assert execution.wait(PATIENCE).error == "no credit"
+    assert (execution.wait(PATIENCE).error, execution.exit_code) == ("no credit", None)
     other = session.start("f")
     with open_wrapper(execution_id="f", token=other.token) as wrapper:
         outcome = wrapper.interrupted("enough", timeout=PATIENCE)
     assert outcome == stayline.Ended("interrupted", "enough", 0)
+    assert other.exit_code is None
+
+
+def test_exit_codes_are_kept_whatever_the_ending(
+    session: stayline.Session, execution: stayline.Execution, open_wrapper: Open
+) -> None:
+    with open_wrapper() as wrapper:
+        wrapper.fail("exit code 3", exit_code=3, timeout=PATIENCE)
+    assert (execution.status, execution.error) == ("failed", "exit code 3")
+    assert execution.exit_code == 3
+    other = session.start("f")
+    with open_wrapper(execution_id="f", token=other.token) as wrapper:
+        wrapper.interrupted(exit_code=130, timeout=PATIENCE)
+        with pytest.raises(stayline.InvalidArgument):
+            wrapper.fail("x", exit_code=1 << 63)
+    assert (other.status, other.error, other.exit_code) == (
+        "interrupted",
+        "User interrupted",
+        130,
+    )
+    assert [event.data for event in session.events()] == [
+        {"error": "exit code 3", "exitCode": 3, "fatal": True},
+        {"exitCode": 130},
+    ]
+
+
+def test_an_exit_code_survives_a_text_that_is_cut(
+    session: stayline.Session, execution: stayline.Execution, open_wrapper: Open
+) -> None:
+    with open_wrapper() as wrapper:
+        wrapper.fail("x" * 3_000_000, exit_code=-1, timeout=PATIENCE)
+    assert (execution.status, execution.exit_code) == ("failed", -1)
+    (event,) = session.events()
+    assert event.data["truncated"] is True
+    assert len(event.data["error"]) < 3_000_000
 
 
 def test_every_event_once_and_in_order_across_cuts(
@@ -267,8 +302,6 @@ def test_what_would_be_refused_is_refused_here(open_wrapper: Open) -> None:
             wrapper.send("output", raw_data="{not json")
         with pytest.raises(stayline.InvalidEvent):
             wrapper.send("output", {"nan": float("nan")})
-        with pytest.raises(stayline.InvalidEvent):
-            wrapper.send("output", {"text": "\ud800"})
         with pytest.raises(stayline.InvalidEvent):
             wrapper.send("", {})
         with pytest.raises(TypeError):

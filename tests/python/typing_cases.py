@@ -53,7 +53,7 @@ def results(session: stayline.Session, execution: stayline.Execution) -> None:
     with session.lease(execution.id, "me") as lease:
         assert_type(lease.expires_at_ms, int)
         assert_type(lease.extend(), stayline.Lease)
-    settings = stayline.Settings(stale_after_ms=timedelta(seconds=80), outbox=Path("outbox.db"))
+    settings = stayline.Settings(stale_after_ms=timedelta(seconds=85), outbox=Path("outbox.db"))
     assert_type(settings.stale_after_ms, int)
     assert_type(settings.interrupt_grace_ms, int | None)
     assert_type(settings.volatile_types, frozenset[str])

@@ -8,15 +8,17 @@
 use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::lock::Mutex;
-use rustix::time::{ClockId, clock_gettime};
-
 use super::shared::Shared;
-use crate::settings::Millis;
+use crate::elapsed::elapsed_ms;
+use crate::lock::Mutex;
+use crate::settings::{MAX_MOMENT_MS, Millis};
 
 /// Two ticks further apart than this, or a jump of the wall clock of more than this, are time
 /// that the coordinator lost (R18b).
 pub(super) const LOST_AFTER_MS: Millis = 3_000;
+
+/// Nothing is deleted for its age by more wall time than has passed since the opening, and this.
+const AGE_MARGIN_MS: Millis = 24 * 3_600_000;
 
 /// Where a coordinator's time comes from.
 #[derive(Clone, Debug, Default)]
@@ -42,11 +44,12 @@ struct ManualInner {
 }
 
 impl ManualClock {
-    /// A clock that shows `now`, in ms since the Unix epoch.
+    /// A clock that shows `now`, in ms since the Unix epoch. No clock goes beyond
+    /// [`crate::settings::MAX_MOMENT_MS`], so that there is room for every deadline.
     pub fn new(now: Millis) -> ManualClock {
         ManualClock {
             inner: Arc::new(ManualInner {
-                now: Mutex::new(now),
+                now: Mutex::new(reachable(now)),
                 coordinators: Mutex::new(Vec::new()),
             }),
         }
@@ -59,7 +62,7 @@ impl ManualClock {
 
     /// Moves on by `ms`; all that is due on the way is handled at its own moment.
     pub fn advance(&self, ms: Millis) {
-        let target = self.now() + ms.max(0);
+        let target = reachable(self.now().saturating_add(ms.max(0)));
         while let Some(next) = self.next_deadline().filter(|next| *next <= target) {
             self.set(next);
             self.handle_due();
@@ -76,13 +79,15 @@ impl ManualClock {
     /// nothing that is due is handled (see [`super::Coordinator::handle_due`]).
     pub fn set(&self, now: Millis) {
         let mut current = self.inner.now.lock();
-        *current = now.max(*current);
+        *current = reachable(now).max(*current);
     }
 
     /// Time jumps by `ms` without the coordinators noticing before it is over (R18b): they are
     /// told at the end, and then handle what is due.
     pub fn suspend(&self, ms: Millis) {
-        self.set(self.now() + ms.max(0));
+        let before = self.now();
+        self.set(before.saturating_add(ms.max(0)));
+        let ms = self.now() - before;
         for coordinator in self.coordinators() {
             if ms > LOST_AFTER_MS {
                 coordinator.resumed(ms);
@@ -117,6 +122,11 @@ impl ManualClock {
     }
 }
 
+/// The nearest moment that a clock can show.
+fn reachable(now: Millis) -> Millis {
+    now.clamp(-MAX_MOMENT_MS, MAX_MOMENT_MS)
+}
+
 /// A coordinator's time.
 #[derive(Debug)]
 pub(super) enum TimeSource {
@@ -145,6 +155,15 @@ impl TimeSource {
         }
     }
 
+    /// By how much what is deleted for its age is taken for younger than [`TimeSource::now`] says, so
+    /// that a wall clock that is wrong for a while deletes nothing (R19).
+    pub(super) fn age_lag(&self) -> Millis {
+        match self {
+            TimeSource::System(timeline) => timeline.lock().age_lag(elapsed_ms()),
+            TimeSource::Manual(_) => 0,
+        }
+    }
+
     /// One tick of the driver: how much time was lost since the last one, if that is worth
     /// reporting.
     pub(super) fn tick(&self) -> Option<Millis> {
@@ -163,16 +182,30 @@ pub(super) struct SystemTimeline {
     /// Wall time minus elapsed time at the last tick.
     wall_offset: Millis,
     last_tick: Millis,
+    /// Wall time minus elapsed time at the opening.
+    opened_offset: Millis,
 }
 
 impl SystemTimeline {
     fn new(newest: Option<Millis>, wall: Millis, elapsed: Millis) -> SystemTimeline {
         let start = newest.unwrap_or(wall).max(wall);
-        SystemTimeline { offset: start - elapsed, wall_offset: wall - elapsed, last_tick: elapsed }
+        SystemTimeline {
+            offset: start - elapsed,
+            wall_offset: wall - elapsed,
+            last_tick: elapsed,
+            opened_offset: wall - elapsed,
+        }
     }
 
     fn now(&self, elapsed: Millis) -> Millis {
         self.offset + elapsed
+    }
+
+    /// How far its time is ahead of the wall time at the opening plus the time that has passed since,
+    /// beyond the margin.
+    fn age_lag(&self, elapsed: Millis) -> Millis {
+        let at_most = self.opened_offset + elapsed + AGE_MARGIN_MS;
+        (self.now(elapsed) - at_most).max(0)
     }
 
     fn tick(&mut self, wall: Millis, elapsed: Millis) -> Option<Millis> {
@@ -197,12 +230,6 @@ pub(super) fn wall_ms() -> Millis {
     Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX / 4)
 }
 
-/// Time since boot, suspension included, in ms.
-pub(crate) fn elapsed_ms() -> Millis {
-    let time = clock_gettime(ClockId::Boottime);
-    time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,6 +246,41 @@ mod tests {
         // It is set far ahead: followed, and reported.
         assert_eq!(timeline.tick(9_000_000, 3_100), Some(9_000_000 - 1_003_000 + 3_600_000));
         assert_eq!(timeline.now(3_100), 9_000_000);
+    }
+
+    #[test]
+    fn a_manual_clock_stays_within_its_bounds() {
+        for far in [Millis::MAX, MAX_MOMENT_MS + 1] {
+            let clock = ManualClock::new(0);
+            clock.advance(far);
+            assert_eq!(clock.now(), MAX_MOMENT_MS);
+            clock.suspend(far);
+            clock.set(far);
+            assert_eq!(clock.now(), MAX_MOMENT_MS);
+            assert_eq!(ManualClock::new(-far).now(), -MAX_MOMENT_MS);
+        }
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_wrong_for_a_while_makes_nothing_older_than_it_is() {
+        const DAY: Millis = 24 * 3_600_000;
+        let mut timeline = SystemTimeline::new(None, 1_000_000, 100);
+        assert_eq!(timeline.age_lag(100), 0);
+        // Its own time, however much of it, is age.
+        assert_eq!(timeline.age_lag(400 * DAY), 0);
+        // Three seconds of a wall clock that is 91 days ahead, then it is right again.
+        timeline.tick(1_000_900 + 91 * DAY, 1_000);
+        assert_eq!(timeline.now(1_000) - timeline.age_lag(1_000), 1_000_900 + DAY);
+        timeline.tick(1_003_900, 4_000);
+        assert_eq!(timeline.age_lag(4_000), 90 * DAY);
+        // So it is after a restart: the store has kept the wrong time, the wall clock has not.
+        let newest = timeline.now(4_000);
+        let restarted = SystemTimeline::new(Some(newest), 1_003_900, 4_000);
+        assert_eq!(restarted.age_lag(4_000), 90 * DAY);
+        // A correction of less than a day is followed at once, for ages too.
+        let mut timeline = SystemTimeline::new(None, 1_000_000, 100);
+        timeline.tick(1_000_900 + DAY, 1_000);
+        assert_eq!(timeline.age_lag(1_000), 0);
     }
 
     #[test]

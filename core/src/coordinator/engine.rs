@@ -5,7 +5,7 @@
 //! When a commit fails, the working copies are dropped and nothing has happened: callers get
 //! `StoreError`, acknowledged links with a frame in the step are closed with 1011. What is done
 //! when it is not known whether it was kept is in `outcome`. When the store refuses the data of
-//! one session, only that session's requests are done again, one by one, so that one poison
+//! one session, only that session's requests are done again, by halves, so that one poison
 //! row costs one row. That a link is gone is never undone: it is told again until it is kept.
 
 use std::collections::BTreeSet;
@@ -13,19 +13,21 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
+use super::aside::PutOff;
 use super::entry::Entry;
 use super::ids;
 use super::link::Output;
-use super::outcome::{Outcome, Unresolved};
+use super::outcome::{Failing, Outcome, Unresolved};
+use super::owed::Owed;
 use super::record::Record;
 use super::release::release;
-use super::request::{Answer, Request, Work, by_session};
-use super::shared::{Shared, unknown_session};
+use super::request::{Request, Work, by_session};
+use super::shared::{COORDINATOR_CLOSED, Shared, unknown_session};
 use super::working::Working;
 use crate::protocol::{BadFrame, RejectCode, close, outgoing};
 use crate::session::{Command, Effect, Session, Transition};
 use crate::settings::Millis;
-use crate::store::{Batch, FaultKind, ReadOnlyStore, Reader, Store};
+use crate::store::{Batch, FaultKind, ReadOnlyStore, Store};
 use crate::{Error, Settings};
 
 /// A step that failed is tried again after this long (R27).
@@ -40,6 +42,9 @@ pub(super) struct Engine {
     /// Instead of `store`, beside another owner.
     read_only: Option<Box<dyn ReadOnlyStore>>,
     pub(super) retention_ms: Millis,
+    /// What is deleted for its age is taken for younger by this: the wall clock has moved on by more
+    /// than the time that has passed, and may be wrong (R19).
+    pub(super) age_lag_ms: Millis,
     /// When the driver looks by itself.
     driver_looks_at: Millis,
     pub(super) next_commit_id: u64,
@@ -48,15 +53,27 @@ pub(super) struct Engine {
     pub(super) deadline_of: HashMap<Arc<str>, Millis>,
     pub(super) cache: super::due::DueCache,
     /// Link closes that are not kept yet.
-    unkept_closes: Vec<Work>,
+    pub(super) unkept_closes: Vec<Work>,
     /// Nothing that is due is handled before this moment, since the store fails.
     pub(super) retry_at: Option<Millis>,
-    /// When the first and the last commit failed since one succeeded (R18b).
-    pub(super) failing: Option<(Millis, Millis)>,
+    /// Since when no commit has succeeded.
+    pub(super) failing: Option<Failing>,
+    /// The deadline for which a step has moved nothing.
+    pub(super) stood_still_at: Option<Millis>,
+    /// Whoever waits for notifications was told last at this moment.
+    pub(super) told_until: Millis,
     /// A commit whose outcome could not be found out yet.
     pub(super) unresolved: Option<Unresolved>,
-    /// Lost time that is still to be given back (R18b).
-    pub(super) owed_ms: Millis,
+    /// What is done to sessions before anything else, in steps.
+    pub(super) owed: Owed,
+    /// Sessions of which the store refuses steps.
+    pub(super) put_off: PutOff,
+    /// How often a session could not be read, for no fault of its own that is known.
+    pub(super) unread: u64,
+    /// When the store was looked at last.
+    pub(super) looked_at: Millis,
+    /// Commits that failed since it was told that they are kept again.
+    pub(super) failed_commits: u64,
     /// What one command does; here for the room that it takes.
     transition: Transition,
 }
@@ -75,6 +92,7 @@ impl Engine {
             store: None,
             read_only: None,
             retention_ms: settings.event_retention_ms,
+            age_lag_ms: 0,
             driver_looks_at: Millis::MIN,
             next_commit_id: ids::first_commit_id(),
             deadlines: BTreeSet::new(),
@@ -83,8 +101,14 @@ impl Engine {
             unkept_closes: Vec::new(),
             retry_at: None,
             failing: None,
+            stood_still_at: None,
+            told_until: Millis::MIN,
             unresolved: None,
-            owed_ms: 0,
+            owed: Owed::default(),
+            put_off: PutOff::default(),
+            unread: 0,
+            looked_at: 0,
+            failed_commits: 0,
             transition: Transition::default(),
         }
     }
@@ -103,16 +127,13 @@ impl Engine {
             (None, Some(_)) => Err(Error::invalid(
                 "this coordinator is read-only; open the store without read_only to change it",
             )),
-            (None, None) => Err(Error::Closed),
+            (None, None) => Err(Error::closed(COORDINATOR_CLOSED)),
         }
     }
 
-    pub(super) fn reader(&self) -> Result<Box<dyn Reader>, Error> {
-        match (&self.store, &self.read_only) {
-            (Some(store), _) => store.reader(),
-            (None, Some(store)) => store.reader(),
-            (None, None) => Err(Error::Closed),
-        }
+    /// Who owns a store that is only read.
+    pub(super) fn store_owner(&self) -> Option<crate::store::Owner> {
+        self.read_only.as_ref()?.owner()
     }
 
     pub(super) fn driver_looks_at(&self) -> Millis {
@@ -125,7 +146,7 @@ impl Engine {
     }
 
     /// Wakes the driver when something is due before it looks by itself.
-    fn wake_driver_if_sooner(&self, shared: &Shared) {
+    pub(super) fn wake_driver_if_sooner(&self, shared: &Shared) {
         let live = self.deadlines.first().map(|(at, _)| *at);
         let retry = self.retry_at.filter(|_| self.has_to_retry());
         let soonest = [live, self.cache.smallest(), retry].into_iter().flatten().min();
@@ -136,6 +157,7 @@ impl Engine {
 
     /// One step: everything in `requests` is applied and committed together.
     pub(super) fn step(&mut self, shared: &Shared, requests: Vec<Request>) {
+        self.release_unread(shared);
         let (sessions, notifications) = by_session(requests);
         if !sessions.is_empty() {
             self.retell_closes(shared);
@@ -145,7 +167,7 @@ impl Engine {
         }
         for request in notifications {
             let Work::Notification(command) = &request.work else { continue };
-            let result = self.notification(shared, command).map(Answer::Notification);
+            let result = self.notification(shared, command);
             request.finish(shared, result);
         }
         self.wake_driver_if_sooner(shared);
@@ -171,7 +193,7 @@ impl Engine {
         self.commit_sessions(shared, requests, 0)
     }
 
-    fn commit_sessions(
+    pub(super) fn commit_sessions(
         &mut self,
         shared: &Shared,
         by_session: Vec<(Arc<str>, Vec<Request>)>,
@@ -183,22 +205,33 @@ impl Engine {
             return false;
         }
         let mut steps = Vec::with_capacity(by_session.len());
+        let mut loaded_all = true;
         for (session_id, requests) in by_session {
             match self.working(shared, &session_id, requests.len()) {
                 Ok(mut working) => {
+                    let first = requests.first().and_then(Request::command);
+                    let loaded = working.session().filter(|_| working.entry.is_none());
+                    if let Some(owed) = self.owed_to(shared, &session_id, loaded, first) {
+                        let request = Request::new(session_id, owed);
+                        self.apply(shared, &mut working, request, now);
+                    }
                     for request in requests {
                         if request.is_cut_off() {
-                            request.finish(shared, Err(Error::Closed));
+                            request.finish(shared, Err(Error::closed(COORDINATOR_CLOSED)));
                         } else {
                             self.apply(shared, &mut working, request, now);
                         }
                     }
                     steps.push(working);
                 }
-                Err(error) => self.fail_all(shared, requests, &error),
+                Err(error) => {
+                    loaded_all = false;
+                    self.unread += u64::from(shared.check_aside(&session_id).is_ok());
+                    self.fail_all(shared, requests, &error);
+                }
             }
         }
-        self.commit_steps(shared, steps, now, attempt)
+        self.commit_steps(shared, steps, now, attempt) && loaded_all
     }
 
     /// The working copy of a session, for so many requests.
@@ -214,15 +247,30 @@ impl Engine {
             return Ok(Working::new(session_id.clone(), Some(entry), Some(session), requests));
         }
         let settings = shared.settings.clone();
-        let stored = self.store()?.load(session_id)?;
+        let stored = self.load(shared, session_id)?;
         let session = stored.map(|stored| Arc::new(Session::load(stored, settings)));
         Ok(Working::new(session_id.clone(), None, session, requests))
     }
 
     fn apply(&mut self, shared: &Shared, working: &mut Working, request: Request, now: Millis) {
         let Work::Session { command, .. } = &request.work else { return };
+        if let Err(error) = self.supply(working, command) {
+            self.fail_all(shared, vec![request], &error);
+            return;
+        }
         let result = self.apply_command(shared, working, command.clone(), now);
         working.took(request, result);
+    }
+
+    /// Fetches the row that a command looks at.
+    fn supply(&mut self, working: &mut Working, command: &Command) -> Result<(), Error> {
+        if let Some(subject) = command.row_needed()
+            && working.needs(subject)
+        {
+            let stored = self.store()?.load_execution(&working.session_id, subject)?;
+            working.supply(subject.clone(), stored);
+        }
+        Ok(())
     }
 
     fn apply_command(
@@ -244,11 +292,8 @@ impl Engine {
                 now,
             ));
         }
-        if let Some(subject) = command.subject()
-            && working.needs(subject)
-        {
-            let stored = self.store()?.load_execution(&working.session_id, subject)?;
-            working.supply(subject.clone(), stored);
+        if let Command::Tick = command {
+            working.set_age_lag(self.age_lag_ms);
         }
         working.apply(command, now, &mut self.transition)
     }
@@ -269,7 +314,7 @@ impl Engine {
         let earlier_wakes: Vec<_> =
             steps.iter().filter_map(|working| working.base_wake_at).collect();
         for working in &mut steps {
-            working.write_into(&mut batch, now);
+            working.write_into(&mut batch, now, shared.settings.notifications);
         }
         let faults = if batch.sessions.is_empty() && batch.notifications.is_empty() {
             Vec::new()
@@ -295,10 +340,6 @@ impl Engine {
         kept
     }
 
-    pub(super) fn forget_notification_deadline(&mut self) {
-        self.cache.forget_notifications();
-    }
-
     /// A session's part of a commit was refused.
     fn redo(&mut self, shared: &Shared, working: Working, kind: FaultKind, attempt: usize) -> bool {
         let session_id = working.session_id.clone();
@@ -310,11 +351,11 @@ impl Engine {
             }
             FaultKind::Conflict => {
                 let detail = format!("session {session_id:?} is changed by somebody else");
-                self.fail_all(shared, requests, &Error::StoreError { detail });
-                false
+                self.fail_refused(shared, requests, &Error::StoreError { detail })
             }
             FaultKind::Poison(detail) if requests.len() == 1 => {
-                tracing::error!(session = %session_id, "the store refuses a row: {detail}");
+                shared
+                    .tell(&format!("the store refuses a row of session {session_id:?}: {detail}"));
                 let mut requests = requests;
                 match requests.pop() {
                     Some(request) => self.refuse(shared, request, &detail),
@@ -322,12 +363,11 @@ impl Engine {
                 }
             }
             FaultKind::Poison(_) => {
-                let mut kept = true;
-                for request in requests {
-                    kept &=
-                        self.commit_sessions(shared, vec![(session_id.clone(), vec![request])], 0);
-                }
-                kept
+                // By halves: thousands may have come with the one that is refused.
+                let mut first = requests;
+                let second = first.split_off(first.len() / 2);
+                let kept = self.commit_sessions(shared, vec![(session_id.clone(), first)], 0);
+                self.commit_sessions(shared, vec![(session_id, second)], 0) && kept
             }
         }
     }
@@ -337,16 +377,13 @@ impl Engine {
     fn refuse(&mut self, shared: &Shared, request: Request, detail: &str) -> bool {
         let error = Error::StoreError { detail: detail.to_owned() };
         let Work::Session { session_id, command, link: Some((link, bytes)) } = &request.work else {
-            self.fail_all(shared, vec![request], &error);
-            return false;
+            return self.fail_refused(shared, vec![request], &error);
         };
         let Command::Receive { link: id, execution_id, frame: Ok(frame) } = command else {
-            self.fail_all(shared, vec![request], &error);
-            return false;
+            return self.fail_refused(shared, vec![request], &error);
         };
         if !link.acknowledged {
-            self.fail_all(shared, vec![request], &error);
-            return false;
+            return self.fail_refused(shared, vec![request], &error);
         }
         let bad = BadFrame {
             code: RejectCode::NotStored,
@@ -371,9 +408,7 @@ impl Engine {
         if let Ok(Some(stored)) = loaded {
             let mut session = (*entry.committed()).clone();
             session.reload(stored);
-            let last_id = session.record().last_event_id;
-            // Readers find what they missed in the store.
-            entry.show(Arc::new(session), |ring| ring.clear(last_id));
+            self.show_loaded(shared, &entry, session);
         }
     }
 
@@ -384,6 +419,7 @@ impl Engine {
             entry,
             session,
             deleted,
+            executions,
             events,
             effects,
             broadcasts,
@@ -391,8 +427,9 @@ impl Engine {
             ..
         } = working;
         let stored = events.len();
+        self.put_off.kept(&session_id);
         if deleted && let Some(entry) = &entry {
-            let record = Record::control(&session_id, "deleted", &serde_json::json!({}), now);
+            let record = Record::control(&session_id, "deleted", "{}", now);
             entry.delete(record);
             shared.entries.write().remove(&session_id);
         }
@@ -407,7 +444,7 @@ impl Engine {
             let mut volatile = broadcasts.into_iter().zip(volatile).peekable();
             match entry {
                 Some(entry) => {
-                    entry.show(session, |ring| {
+                    entry.show(session, &executions, |ring| {
                         for (at, event) in events.into_iter().enumerate() {
                             while let Some((_, event)) = volatile.next_if(|(place, _)| *place <= at)
                             {
@@ -435,7 +472,7 @@ impl Engine {
     }
 
     /// Nothing of the step was kept.
-    fn fail_all(&mut self, shared: &Shared, requests: Vec<Request>, error: &Error) {
+    pub(super) fn fail_all(&mut self, shared: &Shared, requests: Vec<Request>, error: &Error) {
         for request in requests {
             if let Work::Session { session_id, command, link } = &request.work {
                 match command {
@@ -444,7 +481,13 @@ impl Engine {
                             self.fail_frame(session_id, execution_id, *id, link);
                         }
                     }
-                    Command::LinkClosed { .. } => self.unkept_closes.push(request.work.clone()),
+                    // Of one that is set aside nothing is kept before the next opening.
+                    Command::LinkClosed { .. } if shared.check_aside(session_id).is_ok() => {
+                        self.unkept_closes.push(request.work.clone());
+                    }
+                    Command::Resumed { lost_ms } if self.is_failing() => {
+                        self.owed.put_back(session_id, *lost_ms);
+                    }
                     _ => {}
                 }
             }
@@ -480,27 +523,9 @@ impl Engine {
         });
     }
 
-    /// Tells again that links are gone.
-    pub(super) fn retell_closes(&mut self, shared: &Shared) {
-        if self.unkept_closes.is_empty() || self.store.is_none() {
-            return;
-        }
-        let mut by_session: Vec<(Arc<str>, Vec<Request>)> = Vec::new();
-        for work in std::mem::take(&mut self.unkept_closes) {
-            let Work::Session { session_id, .. } = &work else { continue };
-            let session_id = session_id.clone();
-            let request = Request { work, slot: None };
-            match by_session.iter_mut().find(|(id, _)| *id == session_id) {
-                Some((_, requests)) => requests.push(request),
-                None => by_session.push((session_id, vec![request])),
-            }
-        }
-        self.commit_sessions(shared, by_session, 0);
-    }
-
     /// Whether something waits for the store to work again.
     pub(super) fn has_to_retry(&self) -> bool {
-        !self.unkept_closes.is_empty() || self.unresolved.is_some() || self.owed_ms > 0
+        !self.unkept_closes.is_empty() || self.unresolved.is_some() || self.owed.is_owing()
     }
 
     /// The session in memory; loaded if it is only stored, `None` if it is not known.
@@ -512,11 +537,24 @@ impl Engine {
         if let Some(entry) = shared.entry(session_id) {
             return Ok(Some(entry));
         }
-        let Some(stored) = self.store()?.load(session_id)? else { return Ok(None) };
+        let Some(stored) = self.load(shared, session_id)? else { return Ok(None) };
+        if stored.active.is_some() {
+            // Nobody has recovered it yet (R23).
+            self.recover(shared, [session_id.clone()])?;
+            shared.check_aside(session_id)?;
+            return Ok(shared.entry(session_id));
+        }
         let session = Session::load(stored, shared.settings.clone());
         let entry = Entry::new(Arc::new(session));
         shared.entries.write().insert(session_id.clone(), entry.clone());
         Ok(Some(entry))
+    }
+
+    /// Forgets the sessions whose last reader has gone and in which nothing is live.
+    pub(super) fn release_unread(&mut self, shared: &Shared) {
+        for session_id in shared.take_unread() {
+            self.release_entry(shared, &session_id);
+        }
     }
 
     /// Forgets a session that nobody reads and in which nothing is live.

@@ -5,9 +5,11 @@ use std::sync::{Arc, Weak};
 
 use crate::lock::{Mutex, RwLock};
 
-use super::notified::wake_all;
+use super::follow::Ending;
+use super::notified::{add_waker, wake_all};
 use super::record::{Record, Ring};
 use crate::session::Session;
+use crate::session::records::ExecutionRecord;
 use crate::wake::Wake;
 
 /// A session in memory. The snapshot is swapped only after the commit that it shows (R27).
@@ -17,6 +19,8 @@ pub(super) struct Entry {
     /// Where its subscribers are.
     cursors: Mutex<Vec<Weak<AtomicU64>>>,
     ring: Mutex<Ring>,
+    /// Who follows an execution of it to its end.
+    followers: Mutex<Vec<Weak<Ending>>>,
     wakers: Mutex<Vec<Weak<dyn Wake>>>,
     deleted: Mutex<Option<Arc<Record>>>,
     closed: AtomicBool,
@@ -30,6 +34,7 @@ impl Entry {
             readers: AtomicUsize::new(0),
             cursors: Mutex::default(),
             ring: Mutex::new(Ring::new(last_id)),
+            followers: Mutex::default(),
             wakers: Mutex::default(),
             deleted: Mutex::new(None),
             closed: AtomicBool::new(false),
@@ -45,11 +50,17 @@ impl Entry {
         look(&self.committed.read())
     }
 
-    /// Shows a commit: first the records, then the snapshot, then the wake-ups. `records` is
-    /// called only if somebody reads.
-    pub(super) fn show(&self, session: Arc<Session>, records: impl FnOnce(&mut Ring)) {
+    /// Shows a commit: first the records, then the snapshot, then the wake-ups. `executions`: rows
+    /// that it wrote. `records` is called only if somebody reads.
+    pub(super) fn show(
+        &self,
+        session: Arc<Session>,
+        executions: &[ExecutionRecord],
+        records: impl FnOnce(&mut Ring),
+    ) {
         {
             let mut ring = self.ring.lock();
+            self.tell_followers(executions);
             if self.has_readers() {
                 records(&mut ring);
             } else {
@@ -59,6 +70,33 @@ impl Entry {
             *self.committed.write() = session;
         }
         self.wake();
+    }
+
+    /// Tells how the execution ends that is active now, once it has; `None` when it is not active.
+    pub(super) fn follow(&self, execution_id: &str) -> Option<Arc<Ending>> {
+        // No commit is shown meanwhile.
+        let _ring = self.ring.lock();
+        let active = self.with_committed(|session| session.active().map(|a| a.id.clone()));
+        let ending = Arc::new(Ending::new(active.filter(|active| **active == *execution_id)?));
+        let mut followers = self.followers.lock();
+        if followers.len() == followers.capacity() {
+            followers.retain(|follower| follower.strong_count() > 0);
+        }
+        followers.push(Arc::downgrade(&ending));
+        Some(ending)
+    }
+
+    fn tell_followers(&self, executions: &[ExecutionRecord]) {
+        let mut ended = executions.iter().filter(|record| record.status.is_terminal()).peekable();
+        if ended.peek().is_none() {
+            return;
+        }
+        let mut followers = self.followers.lock();
+        for record in ended {
+            followers.retain(|follower| {
+                follower.upgrade().is_some_and(|ending| !ending.is_told_by(record))
+            });
+        }
     }
 
     /// Readers end with this record.
@@ -92,7 +130,9 @@ impl Entry {
     pub(super) fn add_cursor(&self, at: u64) -> Arc<AtomicU64> {
         let cursor = Arc::new(AtomicU64::new(at));
         let mut cursors = self.cursors.lock();
-        cursors.retain(|cursor| cursor.strong_count() > 0);
+        if cursors.len() == cursors.capacity() {
+            cursors.retain(|cursor| cursor.strong_count() > 0);
+        }
         cursors.push(Arc::downgrade(&cursor));
         cursor
     }
@@ -120,7 +160,7 @@ impl Entry {
     }
 
     pub(super) fn add_waker(&self, waker: Weak<dyn Wake>) {
-        self.wakers.lock().push(waker);
+        add_waker(&self.wakers, waker);
     }
 
     fn wake(&self) {

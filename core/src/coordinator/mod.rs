@@ -24,22 +24,28 @@
 //! # Ok::<(), stayline::Error>(())
 //! ```
 //!
-//! Where things are: `shared` (the queue and who leads), `engine` (the commit loop), `outcome` (how a
-//! commit went), `release` (what a kept commit lets out), `working` (one session during one step), `due` (deadlines), `entry` and `record` (what readers share),
-//! `subscription`, `link`, `session` (the handle), `notifications`, `clock`, `ticket`, `ids`,
+//! Where things are: `shared` (what all handles share), `lead` (the queue and who leads), `turns` (the engine's lock), `engine` (the commit loop), `outcome` (how a
+//! commit went), `aside` (sessions that the store does not take), `release` (what a kept commit lets out), `working` (one session during one step), `due` (deadlines), `owed` (recovery and
+//! lost time), `entry` and `record` (what readers share), `readers` (those of the store),
+//! `subscription`, `follow` (one execution in memory), `link`, `session` (the handle), `notifications`, `clock`, `ticket`, `ids`,
 //! `metrics` and `exposition` (their text).
 
+mod aside;
 mod clock;
 mod due;
 mod engine;
 mod entry;
 mod exposition;
+mod follow;
 mod ids;
+mod lead;
 mod link;
 mod metrics;
 mod notifications;
 mod notified;
 mod outcome;
+mod owed;
+mod readers;
 mod record;
 mod release;
 mod request;
@@ -48,8 +54,10 @@ mod shared;
 mod signal;
 mod subscription;
 mod ticket;
+mod turns;
 mod working;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -58,6 +66,7 @@ use crate::lock::Mutex;
 
 pub use self::clock::{Clock, ManualClock};
 pub use self::exposition::EXPOSITION_TYPE;
+pub use self::follow::Follower;
 pub use self::link::{Link, Output};
 pub use self::metrics::{BATCH_BOUNDS, HistogramView, LATENCY_BOUNDS_US, Metrics};
 pub use self::record::Record;
@@ -67,22 +76,20 @@ pub use self::session::{
 };
 pub use self::subscription::{Next, SubscribeOptions, Subscription};
 pub use crate::session::{Health, InterruptGrace, Verdict};
-
-#[cfg(feature = "client")]
-pub(crate) use self::clock::elapsed_ms;
+use crate::store::Owner as StoreOwner;
 
 use self::clock::TimeSource;
 use self::engine::Engine;
 use self::notifications::NotificationCommand;
+use self::readers::Purpose;
 use self::request::{Answer, Work};
 use self::shared::Shared;
-use crate::session::Command;
-use crate::session::records::NotificationRecord;
+use crate::session::records::{ExecutionRecord, NotificationRecord};
 use crate::settings::Millis;
 use crate::store::faults::{Faults, FaultyStore};
-use crate::store::{SessionSummary, Store};
+use crate::store::{Listed, Part, SessionSummary, Store};
 use crate::wake::Wake;
-use crate::{Error, Settings};
+use crate::{Error, Settings, threads};
 
 /// How to open a coordinator.
 #[derive(Clone, Default)]
@@ -111,7 +118,9 @@ struct Owner {
 }
 
 impl Coordinator {
-    /// Opens `memory:` or `sqlite:PATH`, and recovers what was active (R23) before it returns.
+    /// Opens `memory:` or `sqlite:PATH`, and recovers what was active (R23). Of many active
+    /// executions the others are recovered in steps after it has returned, and each before
+    /// anybody sees it; with a manual clock all of it has happened when it returns.
     ///
     /// Errors: `InvalidSettings` (R24), `InvalidArgument` for another location, `StoreInUse`,
     /// `StoreFormat`, `StoreError`.
@@ -134,24 +143,23 @@ impl Coordinator {
             Some(faults) => Box::new(FaultyStore::new(store, faults)),
             None => store,
         };
-        let newest = store.newest_time()?;
-        let active = store.active_sessions()?;
+        let readers = store.readers();
+        let newest = store.newest_time()?.filter(|at| is_moment(*at));
+        let secret = store.ticket_secret(&ids::secret())?;
         let settings = Arc::new(options.settings);
         let shared = Arc::new(Shared::new(
             settings.clone(),
             TimeSource::new(&options.clock, newest),
             Engine::new(store, &settings),
+            readers,
             is_immediate,
-            ids::secret(),
+            matches!(options.clock, Clock::System),
+            secret,
         ));
-        {
-            let mut engine = shared.lock_engine();
-            let recover =
-                active.into_iter().map(|stored| (stored.record.id.clone(), vec![Command::Recover]));
-            if !engine.step_all(&shared, recover) {
-                let detail = "what was active could not be recovered".to_owned();
-                return Err(Error::StoreError { detail });
-            }
+        shared.lock_engine().told_until = shared.time.now();
+        shared.lock_engine().begin_recovery(&shared, newest)?;
+        if let Clock::Manual(_) = options.clock {
+            shared.lock_engine().end_recovery(&shared)?;
         }
         let driver = match options.clock {
             Clock::Manual(clock) => {
@@ -170,13 +178,18 @@ impl Coordinator {
     pub fn open_read_only(location: &str, settings: Settings) -> Result<Coordinator, Error> {
         settings.check()?;
         let store = crate::store::open_read_only(location)?;
+        let readers = store.readers();
+        // One of a store that nobody has made tickets with yet opens nothing.
+        let secret = store.ticket_secret()?.unwrap_or_else(ids::secret);
         let settings = Arc::new(settings);
         let shared = Arc::new(Shared::new(
             settings.clone(),
             TimeSource::new(&Clock::System, None),
             Engine::read_only(store, &settings),
+            readers,
             false,
-            ids::secret(),
+            false,
+            secret,
         ));
         let owner = Owner { shared: shared.clone(), driver: Mutex::new(None), is_read_only: true };
         Ok(Coordinator { shared, owner: Arc::new(owner) })
@@ -187,6 +200,13 @@ impl Coordinator {
         self.owner.is_read_only
     }
 
+    /// Who owns the store now, for one that only reads; `None` when nobody does: what is running in
+    /// it waits for the next owner. An owner itself is told nothing.
+    pub fn store_owner(&self) -> Result<Option<StoreOwner>, Error> {
+        self.shared.check_open()?;
+        Ok(self.shared.lock_engine().store_owner())
+    }
+
     /// A handle on a session; creates nothing (R19a). `InvalidArgument` for an id that is none.
     pub fn session(&self, id: &str) -> Result<Session, Error> {
         Session::new(self.shared.clone(), id)
@@ -194,7 +214,21 @@ impl Coordinator {
 
     /// Sessions, the one with the newest activity first, at most `limit`.
     pub fn sessions(&self, limit: usize) -> Result<Vec<SessionSummary>, Error> {
-        self.shared.read(|reader| reader.sessions(limit))
+        Ok(self.list_sessions(Part::first(limit))?.entries)
+    }
+
+    /// One part of the sessions, the one with the newest activity first.
+    pub fn list_sessions(&self, part: Part) -> Result<Listed<SessionSummary>, Error> {
+        // Asked first: what is read may be recovered by others before it is looked at.
+        let may_be_behind = self.shared.recovering.load(Ordering::Acquire);
+        let found = self.shared.read(Purpose::Read, |reader| reader.sessions(part))?;
+        let is_active = |latest: &ExecutionRecord| latest.status.is_active();
+        let active = |one: &&SessionSummary| one.latest.as_ref().is_some_and(is_active);
+        if !may_be_behind || !found.entries.iter().any(|one| active(&one)) {
+            return Ok(found);
+        }
+        self.shared.recover(found.entries.iter().filter(active).map(|one| &*one.record.id))?;
+        self.shared.read(Purpose::Read, |reader| reader.sessions(part))
     }
 
     /// Whether it still works: `Closed` after its end, `Panic` after a bug of ours.
@@ -228,10 +262,10 @@ impl Coordinator {
         Ok(metrics::snapshot(&self.shared))
     }
 
-    /// Waits until the commit that is under way, if one is, has been let out to everybody: readers
+    /// Waits until all that was handed over so far is committed and let out to everybody: readers
     /// see it a moment before links do.
     pub fn settle(&self) {
-        drop(self.shared.lock_engine());
+        self.shared.settle_queue();
     }
 
     /// Whether a commit costs no I/O, so that calls return at once.
@@ -245,7 +279,7 @@ impl Coordinator {
         &self,
         timeout: Option<Duration>,
     ) -> Result<Option<NotificationRecord>, Error> {
-        let until = timeout.map(|timeout| Instant::now() + timeout);
+        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
             let seen = self.shared.notified.count();
             if let Some(taken) = self.notification(NotificationCommand::Take)? {
@@ -278,7 +312,7 @@ impl Coordinator {
 
     /// Those not acknowledged, in order, parked ones included, or only those.
     pub fn notifications(&self, parked_only: bool) -> Result<Vec<NotificationRecord>, Error> {
-        self.shared.read(|reader| reader.notifications(parked_only))
+        self.shared.read(Purpose::Read, |reader| reader.notifications(parked_only))
     }
 
     /// A parked notification starts anew. `NotFound`.
@@ -291,19 +325,29 @@ impl Coordinator {
         self.shared.notified.add_waker(waker);
     }
 
-    /// A signed ticket that opens one session's stream for `ttl_ms`.
+    /// A signed ticket that opens one session's stream for `ttl_ms`: the session that is there
+    /// now, and no later one of its name. It outlives a restart where the store does. May read the
+    /// store. `NotFound` for an unknown session.
     pub fn issue_ticket(&self, session_id: &str, ttl_ms: Millis) -> Result<String, Error> {
         self.shared.check_open()?;
         ids::check_id("session", session_id, self.shared.settings.max_id_bytes)?;
         if !(1..=crate::settings::MAX_DURATION_MS).contains(&ttl_ms) {
             return Err(Error::invalid(format!("ttl_ms cannot be {ttl_ms}")));
         }
-        Ok(self.shared.tickets.issue(session_id, self.now() + ttl_ms))
+        let epoch = self.shared.committed(session_id)?.record.epoch;
+        Ok(self.shared.tickets.issue(session_id, &epoch, self.now() + ttl_ms))
     }
 
-    /// `Unauthorized` for a ticket that is wrong, expired, or of another session or coordinator.
+    /// `Unauthorized` for a ticket that is wrong, expired, of another session (one that was deleted
+    /// since is another one) or of another store. May read the store, for a ticket that is ours: what
+    /// the store cannot say now is a `StoreError`, not `Unauthorized`.
     pub fn verify_ticket(&self, session_id: &str, ticket: &str) -> Result<(), Error> {
-        self.shared.tickets.verify(session_id, ticket, self.now())
+        let epoch = self.shared.tickets.verify(session_id, ticket, self.now())?;
+        match self.shared.committed(session_id) {
+            Ok(stored) if *stored.record.epoch == *epoch => Ok(()),
+            Ok(_) | Err(Error::NotFound { .. }) => Err(Error::Unauthorized),
+            Err(error) => Err(error),
+        }
     }
 
     /// Where it serves: what a second opener of the store is told (`StoreInUse.url`).
@@ -317,6 +361,15 @@ impl Coordinator {
         self.owner.end(true);
     }
 
+    /// Drops this handle, for threads that must not wait for a disk: if it is the last one, a thread
+    /// made for it closes the coordinator.
+    #[cfg(feature = "server")]
+    pub(crate) fn drop_elsewhere(self) {
+        let Some(last) = Arc::into_inner(self.owner) else { return };
+        // Without room for a thread what it would have dropped is dropped here.
+        let _ = threads::spawn("stayline-close", move || drop(last));
+    }
+
     /// Ends it as a crash would: nothing is flushed and nobody is told; only the store is
     /// released. For tests.
     pub fn abandon(&self) {
@@ -327,9 +380,12 @@ impl Coordinator {
         &self,
         command: NotificationCommand,
     ) -> Result<Option<NotificationRecord>, Error> {
-        match self.shared.call(Work::Notification(command))? {
-            Answer::Notification(record) => Ok(record),
-            Answer::Session(_) => Ok(None),
+        loop {
+            match self.shared.call(Work::Notification(command.clone()))? {
+                Answer::Notification(record) => return Ok(record),
+                Answer::Session(_) => return Ok(None),
+                Answer::AskAgain => {}
+            }
         }
     }
 }
@@ -359,10 +415,14 @@ impl Drop for Owner {
     }
 }
 
+/// Whether the newest time of a store can be one; a damaged one is not followed.
+fn is_moment(at: Millis) -> bool {
+    let checked = crate::settings::moment(at, "the newest time of the store");
+    checked.inspect_err(|error| tracing::error!("the store is damaged: {error}")).is_ok()
+}
+
 fn spawn_driver(shared: &Arc<Shared>) -> Result<JoinHandle<()>, Error> {
     let shared = shared.clone();
-    std::thread::Builder::new()
-        .name("stayline".to_owned())
-        .spawn(move || shared.drive())
+    threads::spawn("stayline", move || shared.drive())
         .map_err(|_| Error::LimitExceeded { limit: "threads", value: 1 })
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::engine::Engine;
+use super::request::Answer;
 use super::shared::Shared;
 use crate::Error;
 use crate::session::records::NotificationRecord;
@@ -30,77 +31,87 @@ impl Engine {
         &mut self,
         shared: &Shared,
         command: &NotificationCommand,
-    ) -> Result<Option<NotificationRecord>, Error> {
+    ) -> Result<Answer, Error> {
         let now = shared.time.now();
-        self.forget_notification_deadline();
-        match command {
-            NotificationCommand::Take => self.take_notification(shared, now),
+        let change = match command {
+            NotificationCommand::Take => return self.take_notification(shared, now),
             NotificationCommand::Acknowledge(id) => {
-                let record = self.known_notification(id)?;
-                self.commit_notification(shared, NotificationChange::Remove(record.id))?;
-                // The next one of the session may go.
-                shared.notified.notify();
-                Ok(None)
+                NotificationChange::Remove(self.known_notification(id)?.id)
             }
             NotificationCommand::Reject(id, retry_in_ms) => {
                 let mut record = self.known_notification(id)?;
                 record.available_at = now + retry_in_ms;
-                self.commit_notification(shared, NotificationChange::Update(record))?;
-                shared.notified.notify();
-                Ok(None)
+                NotificationChange::Update(record)
             }
             NotificationCommand::GiveBack(id) => {
                 let mut record = self.known_notification(id)?;
                 record.attempt = record.attempt.saturating_sub(1);
                 record.available_at = now;
-                self.commit_notification(shared, NotificationChange::Update(record))?;
-                shared.notified.notify();
-                Ok(None)
+                NotificationChange::Update(record)
             }
             NotificationCommand::Requeue(id) => {
                 let mut record = self.known_notification(id)?;
                 record.parked = false;
                 record.attempt = 0;
                 record.available_at = now;
-                self.commit_notification(shared, NotificationChange::Update(record))?;
-                shared.notified.notify();
-                Ok(None)
+                NotificationChange::Update(record)
             }
+        };
+        self.commit_notification(shared, change)?;
+        // It, or the next one of its session, may go.
+        self.tell_waiting(shared, now);
+        if let NotificationCommand::Reject(..) = command {
+            // So that the driver is woken where it looks later than that. It is kept either way.
+            self.next_notification_at(shared);
         }
+        Ok(Answer::Notification(None))
     }
 
-    fn take_notification(
-        &mut self,
-        shared: &Shared,
-        now: Millis,
-    ) -> Result<Option<NotificationRecord>, Error> {
-        while let Some(mut record) = self.store()?.next_notification(now)? {
-            if record.attempt >= shared.settings.notification_attempts {
-                record.parked = true;
-                tracing::warn!(notification = %record.id, "notification parked after its last delivery");
-                self.commit_notification(shared, NotificationChange::Update(record))?;
-                continue;
-            }
-            record.available_at = now + lease(shared, record.attempt);
-            record.attempt += 1;
-            self.commit_notification(shared, NotificationChange::Update(record.clone()))?;
-            return Ok(Some(record));
-        }
-        Ok(None)
+    /// Those who wait for notifications look again, and find all that can be taken at `now`.
+    pub(super) fn tell_waiting(&mut self, shared: &Shared, now: Millis) {
+        self.told_until = now;
+        self.cache.forget_notifications();
+        shared.notified.notify();
     }
 
-    /// Parks those whose last delivery has run out, and wakes those who wait (R18).
-    pub(super) fn handle_due_notifications(&mut self, shared: &Shared) -> Result<(), Error> {
+    /// Leases the next one. Those whose last delivery has run out are parked first, one at a time:
+    /// there may be many, and others are let in between (R19).
+    fn take_notification(&mut self, shared: &Shared, now: Millis) -> Result<Answer, Error> {
+        let Some(mut record) = self.store()?.next_notification(now)? else {
+            return Ok(Answer::Notification(None));
+        };
+        if record.attempt >= shared.settings.notification_attempts {
+            self.park(shared, record)?;
+            return Ok(Answer::AskAgain);
+        }
+        record.available_at = now + lease(shared, record.attempt);
+        record.attempt += 1;
+        self.cache.forget_notifications();
+        self.commit_notification(shared, NotificationChange::Update(record.clone()))?;
+        Ok(Answer::Notification(Some(record)))
+    }
+
+    /// Parks one whose last delivery has run out, or else wakes those who wait (R18).
+    pub(super) fn handle_due_notification(&mut self, shared: &Shared) -> Result<(), Error> {
         let now = shared.time.now();
-        while let Some(mut record) = self.store()?.next_notification(now)? {
-            if record.attempt < shared.settings.notification_attempts {
-                shared.notified.notify();
-                break;
-            }
-            record.parked = true;
-            self.commit_notification(shared, NotificationChange::Update(record))?;
+        if let Some(record) = self.store()?.next_notification(now)?
+            && record.attempt >= shared.settings.notification_attempts
+        {
+            // There may be more of them.
+            return self.park(shared, record);
         }
-        self.forget_notification_deadline();
+        self.tell_waiting(shared, now);
+        Ok(())
+    }
+
+    fn park(&mut self, shared: &Shared, mut record: NotificationRecord) -> Result<(), Error> {
+        record.parked = true;
+        let id = record.id.clone();
+        self.cache.forget_notifications();
+        self.commit_notification(shared, NotificationChange::Update(record))?;
+        tracing::warn!(notification = %id, "notification parked after its last delivery");
+        // The next one of its session may go.
+        shared.notified.notify();
         Ok(())
     }
 

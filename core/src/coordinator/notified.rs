@@ -43,8 +43,17 @@ impl Notified {
     }
 
     pub(super) fn add_waker(&self, waker: Weak<dyn Wake>) {
-        self.wakers.lock().push(waker);
+        add_waker(&self.wakers, waker);
     }
+}
+
+/// Adds one. Those that are gone are forgotten now and then, though nobody is ever woken.
+pub(super) fn add_waker(wakers: &Mutex<Vec<Weak<dyn Wake>>>, waker: Weak<dyn Wake>) {
+    let mut wakers = wakers.lock();
+    if wakers.len() == wakers.capacity() {
+        wakers.retain(|waker| waker.strong_count() > 0);
+    }
+    wakers.push(waker);
 }
 
 /// Wakes those that are still there, and forgets the others.
@@ -57,4 +66,26 @@ pub(super) fn wake_all(wakers: &Mutex<Vec<Weak<dyn Wake>>>) {
         }
         None => false,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordinator::signal::Signal;
+    use std::sync::Arc;
+
+    #[test]
+    fn wakers_that_are_gone_do_not_pile_up_where_nobody_is_woken() {
+        let wakers = Mutex::default();
+        let stays = Arc::new(Signal::default());
+        let weak: Weak<Signal> = Arc::downgrade(&stays);
+        add_waker(&wakers, weak);
+        for _ in 0..10_000 {
+            let gone: Weak<Signal> = Arc::downgrade(&Arc::new(Signal::default()));
+            add_waker(&wakers, gone);
+        }
+        let kept = wakers.lock();
+        assert!(kept.len() < 100, "{} wakers", kept.len());
+        assert!(kept.iter().any(|waker| waker.strong_count() > 0));
+    }
 }

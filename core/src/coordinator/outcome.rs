@@ -16,9 +16,10 @@ use super::entry::Entry;
 use super::record::Record;
 use super::shared::Shared;
 use crate::Error;
+use crate::protocol::close;
 use crate::session::{Command, Session};
 use crate::settings::Millis;
-use crate::store::{Batch, CommitError, FaultKind, NotificationChange, SessionFault};
+use crate::store::{Batch, CommitError, FaultKind, Gone, NotificationChange, SessionFault};
 
 /// How a commit went, for everybody in it.
 pub(super) enum Outcome {
@@ -26,6 +27,20 @@ pub(super) enum Outcome {
     Kept(Vec<SessionFault>),
     /// Not kept, or not known to be.
     Failed(Error),
+}
+
+/// Since when commits fail (R18b).
+pub(super) struct Failing {
+    since: Millis,
+    last: Millis,
+    /// It is known to be worth giving back.
+    is_counted: bool,
+}
+
+impl Failing {
+    fn since(now: Millis) -> Failing {
+        Failing { since: now, last: now, is_counted: false }
+    }
 }
 
 /// A commit that may or may not have been kept.
@@ -55,8 +70,11 @@ impl Engine {
         let outcome = match committed {
             Ok(faults) => Outcome::Kept(faults),
             Err(CommitError::Lost(detail)) => Outcome::Failed(Error::StoreError { detail }),
+            Err(CommitError::Gone(gone)) => Outcome::Failed(self.end(shared, gone)),
             Err(CommitError::Unknown(detail)) => {
-                tracing::warn!("a commit may or may not have been kept: {detail}");
+                if let Some(more) = shared.told.admits("unknown", now) {
+                    tracing::warn!("a commit may or may not have been kept: {detail}{more}");
+                }
                 self.find_out(batch, detail)
             }
         };
@@ -72,34 +90,79 @@ impl Engine {
                 }
             }
             Outcome::Failed(error) => {
-                tracing::error!("{error}");
-                let (since, _) = self.failing.unwrap_or((now, now));
-                self.failing = Some((since, now));
+                // That it is gone for good was told, and there is nothing to try again.
+                if shared.check_open().is_ok() {
+                    shared.tell(&error.to_string());
+                }
+                self.failed_commits += 1;
+                let failing = self.failing.get_or_insert(Failing::since(now));
+                failing.last = now;
                 self.retry_at = Some(now + RETRY_MS);
             }
         }
         outcome
     }
 
+    /// Ends the coordinator when its store is not where it was opened: links get 1011, streams end,
+    /// calls get the error that is returned here.
+    pub(super) fn end(&mut self, shared: &Shared, gone: Gone) -> Error {
+        tracing::error!(events = gone.events, "the store is gone: {}", gone.detail);
+        let error = Error::StoreError { detail: gone.detail };
+        shared.fail(self, error.clone(), close::STORAGE_REASON);
+        error
+    }
+
+    /// Looks whether the store is still where it was opened.
+    pub(super) fn look_at_store(&mut self, shared: &Shared) {
+        let now = shared.time.now();
+        if let Ok(store) = self.store()
+            && let Some(gone) = store.gone(now)
+        {
+            self.end(shared, gone);
+        }
+    }
+
     fn succeeded(&mut self, shared: &Shared, batch: &Batch, earlier_wakes: &[Millis], now: Millis) {
         self.retry_at = None;
         // Given back before the next deadline is handled (R18b).
-        self.owed_ms += self.failing_ms();
+        self.owed.lose(self.failing_ms());
         self.failing = None;
+        if self.failed_commits > 0
+            && let Some(more) = shared.told.admits("kept again", now)
+        {
+            let failed = std::mem::take(&mut self.failed_commits);
+            tracing::warn!("commits are kept again; {failed} had failed{more}");
+        }
         self.cache.committed(batch, earlier_wakes, now);
         let enqueues =
             |change: &NotificationChange| matches!(change, NotificationChange::Enqueue(_));
         if batch.notifications.iter().any(enqueues) {
-            self.cache.forget_notifications();
-            shared.notified.notify();
+            self.tell_waiting(shared, now);
         }
     }
 
     /// How long no commit has succeeded, if that is worth giving back: from the first that failed
     /// to the last. A quiet time after a failure is not one in which the store failed.
-    pub(super) fn failing_ms(&self) -> Millis {
-        let failing_ms = self.failing.map_or(0, |(since, last)| last - since);
-        if failing_ms > LOST_AFTER_MS { failing_ms } else { 0 }
+    fn failing_ms(&self) -> Millis {
+        let Some(failing) = &self.failing else { return 0 };
+        let failing_ms = failing.last - failing.since;
+        if failing.is_counted || failing_ms > LOST_AFTER_MS { failing_ms } else { 0 }
+    }
+
+    /// The same, for it to be given back; only what comes after it counts from here on.
+    pub(super) fn take_failing_ms(&mut self) -> Millis {
+        let failing_ms = self.failing_ms();
+        if let Some(failing) = &mut self.failing
+            && failing_ms > 0
+        {
+            *failing = Failing { since: failing.last, last: failing.last, is_counted: true };
+        }
+        failing_ms
+    }
+
+    /// Whether the last commit failed, or its outcome is not known.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing.is_some() || self.unresolved.is_some()
     }
 
     /// Asks the store, opened anew, what became of a batch.
@@ -154,7 +217,7 @@ impl Engine {
                 let recover = lost_their_link
                     .into_iter()
                     .flatten()
-                    .map(|session_id| (session_id, vec![Command::Recover]));
+                    .map(|session_id| (session_id, vec![Command::Recover { down_ms: 0 }]));
                 // A part that the store refuses has its deadline all the same.
                 self.step_all(shared, recover);
                 self.cache.forget_sessions();
@@ -182,12 +245,18 @@ impl Engine {
         session_id: &Arc<str>,
     ) -> Result<Option<Arc<str>>, Error> {
         let entry = shared.entry(session_id);
-        let Some(stored) = self.store()?.load(session_id)? else {
+        let loaded = match self.load(shared, session_id) {
+            // It is told for itself, and everybody else goes on.
+            Err(_) if shared.check_aside(session_id).is_err() => return Ok(None),
+            loaded => loaded?,
+        };
+        let Some(stored) = loaded else {
             if let Some(entry) = entry {
                 let now = shared.time.now();
-                let record = Record::control(session_id, "deleted", &serde_json::json!({}), now);
+                let record = Record::control(session_id, "deleted", "{}", now);
                 entry.delete(record);
                 shared.entries.write().remove(session_id);
+                break_off_lost(shared, &entry.committed(), None);
             }
             self.set_deadline(session_id, None);
             return Ok(None);
@@ -204,10 +273,8 @@ impl Engine {
         let runs_without_link = !session.has_link()
             && session.active().is_some_and(|a| a.started_at.is_some() && a.grace.is_none());
         match entry {
-            // Readers find what they missed in the store.
             Some(entry) => {
-                let last_id = session.record().last_event_id;
-                entry.show(Arc::new(session), |ring| ring.clear(last_id));
+                self.show_loaded(shared, &entry, session);
                 self.release_entry(shared, session_id);
             }
             None if session.is_live() => {
@@ -216,6 +283,18 @@ impl Engine {
             None => {}
         }
         Ok(runs_without_link.then(|| session_id.clone()))
+    }
+
+    /// Shows a session that was loaded anew. Readers find what they missed in the store.
+    pub(super) fn show_loaded(&mut self, shared: &Shared, entry: &Entry, session: Session) {
+        break_off_lost(shared, &entry.committed(), Some(&session));
+        let before = entry.with_committed(|before| before.active().map(|a| a.id.clone()));
+        let is_active = |id: &Arc<str>| session.active().is_some_and(|active| active.id == *id);
+        let ended = before
+            .filter(|id| !is_active(id))
+            .and_then(|id| self.store().ok()?.load_execution(&session.record().id, &id).ok()?);
+        let last_id = session.record().last_event_id;
+        entry.show(Arc::new(session), ended.as_slice(), |ring| ring.clear(last_id));
     }
 
     pub(super) fn commit_notification(
@@ -234,6 +313,17 @@ impl Engine {
         match self.commit(shared, &batch, &[], now) {
             Outcome::Kept(_) => Ok(()),
             Outcome::Failed(error) => Err(error),
+        }
+    }
+}
+
+/// Breaks off the links that a session does not know any more and whose wrappers nobody has told:
+/// they come back, and are told how things are.
+pub(super) fn break_off_lost(shared: &Shared, before: &Session, after: Option<&Session>) {
+    for link in before.links() {
+        let is_known = after.is_some_and(|after| after.links().any(|known| known == link));
+        if let Some(state) = shared.link(link).filter(|_| !is_known) {
+            state.break_off();
         }
     }
 }

@@ -3,8 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
-use serde_json::Value;
-
 use crate::protocol::outgoing;
 use crate::session::records::EventRecord;
 use crate::settings::Millis;
@@ -34,7 +32,7 @@ pub struct Record {
 
 impl Record {
     /// A stored or volatile event.
-    pub(super) fn event(session_id: &Arc<str>, event: EventRecord) -> Arc<Record> {
+    pub fn event(session_id: &Arc<str>, event: EventRecord) -> Arc<Record> {
         Arc::new(Record {
             id: event.id,
             execution_id: Some(event.execution_id),
@@ -48,10 +46,11 @@ impl Record {
         })
     }
 
-    pub(super) fn control(
+    /// A control record with its name and JSON text.
+    pub fn control(
         session_id: &Arc<str>,
-        name: &str,
-        data: &Value,
+        name: impl Into<Arc<str>>,
+        data: impl Into<Arc<str>>,
         now: Millis,
     ) -> Arc<Record> {
         Arc::new(Record {
@@ -62,7 +61,7 @@ impl Record {
             timestamp: now,
             late: false,
             control: true,
-            data: data.to_string().into(),
+            data: data.into(),
             frame: OnceLock::new(),
         })
     }

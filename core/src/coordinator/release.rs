@@ -34,7 +34,11 @@ pub(super) fn release(shared: &Shared, effects: Vec<Effect>, sender: Option<&Lin
             Effect::Close(link, code, reason) => {
                 put(link, Output::Close { code, reason: reason.to_string() });
             }
-            Effect::Warn(text) => tracing::warn!("{text}"),
+            Effect::Warn(text) => {
+                if let Some(more) = shared.told.admits(&text, shared.time.now()) {
+                    tracing::warn!("{text}{more}");
+                }
+            }
             // Shown with the snapshot.
             Effect::Broadcast(_) | Effect::Deleted => {}
             // Added up with the step.

@@ -35,6 +35,14 @@ impl Request {
         Request { work: Work::Session { session_id, command, link: None }, slot: None }
     }
 
+    /// What a session shall do.
+    pub(super) fn command(&self) -> Option<&Command> {
+        match &self.work {
+            Work::Session { command, .. } => Some(command),
+            Work::Notification(_) => None,
+        }
+    }
+
     /// The session that it is about.
     pub(super) fn session_id(&self) -> Option<&Arc<str>> {
         match &self.work {
@@ -99,6 +107,8 @@ impl Request {
 pub(super) enum Answer {
     Session(Reply),
     Notification(Option<NotificationRecord>),
+    /// Something else had to be done first: ask again, others come in between.
+    AskAgain,
 }
 
 /// Where one caller waits for its answer.

@@ -3,30 +3,29 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value};
-
 use super::entry::Entry;
 use super::ids;
 use super::link::Link;
+use super::readers::Purpose;
 use super::shared::Shared;
 use super::signal::Signal;
 use super::subscription::{ROUND_BYTES, SubscribeOptions, Subscription};
 use crate::Error;
-use crate::protocol::Filter;
+use crate::protocol::{Filter, Payload};
 use crate::session::records::{ExecutionRecord, Lease, SessionRecord, Status};
 use crate::session::{
     self, Command, Failure, FailureCause, Health, InterruptGrace, LinkMode, Proof, Reply, Verdict,
 };
 use crate::settings::{Millis, moment};
-use crate::store::EventPage;
+use crate::store::{EventPage, Listed, Part};
 use crate::wake::Wake;
 
 /// A handle on one session; making one creates nothing (R19a). Clones are cheap; any thread may
 /// use it. Everything that changes something returns once that is durable (R27).
 #[derive(Clone)]
 pub struct Session {
-    shared: Arc<Shared>,
-    id: Arc<str>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) id: Arc<str>,
 }
 
 /// How to start an execution (R2).
@@ -81,7 +80,7 @@ pub struct FailOptions {
     /// The type of the event; `error` unless given.
     pub event_type: Option<String>,
     /// Further fields of the event; `error` and `fatal` cannot be overwritten.
-    pub payload: Option<Map<String, Value>>,
+    pub payload: Option<Payload>,
     /// No notification, since the caller handles it itself.
     pub suppress_notification: bool,
     /// Only while no wrapper has attached: a launch that failed (R10). Otherwise `fail` does
@@ -137,7 +136,8 @@ impl Session {
 
     /// Adds a pending execution, which is thereby the active one (R2).
     ///
-    /// Errors: `ExecutionInProgress`, `AlreadyExists`, `InvalidArgument` for a bad id.
+    /// Errors: `ExecutionInProgress`, `AlreadyExists`, `InvalidArgument` for a bad id or a mode
+    /// longer than `max_id_bytes`.
     pub fn start(&self, options: StartOptions) -> Result<Started, Error> {
         let execution_id: Arc<str> = match &options.execution_id {
             Some(id) => self.checked("execution", id)?,
@@ -147,9 +147,22 @@ impl Session {
             Some(token) if token.is_empty() => {
                 return Err(Error::invalid("the token is empty; leave it out to have one made"));
             }
+            Some(token) if token.trim() != token => {
+                return Err(Error::invalid(
+                    "the token begins or ends with white space, which gets lost on its way in a \
+                     header; take it off",
+                ));
+            }
             Some(token) => token.into(),
             None => ids::random_id("tok"),
         };
+        let max_bytes = self.shared.settings.max_id_bytes as usize;
+        if let Some(mode) = options.mode.as_ref().filter(|mode| mode.len() > max_bytes) {
+            return Err(Error::invalid(format!(
+                "the mode is {} bytes long; at most {max_bytes} are allowed (max_id_bytes)",
+                mode.len()
+            )));
+        }
         self.apply(Command::Start {
             execution_id: execution_id.clone(),
             mode: options.mode.map(Arc::from),
@@ -198,10 +211,12 @@ impl Session {
         if options.event_type.as_deref() == Some("") {
             return Err(Error::invalid("the event type is empty"));
         }
+        let payload = options.payload.unwrap_or_default();
+        payload.check_nesting(self.shared.settings.max_nesting)?;
         let failure = Failure {
             message: options.message.into(),
             event_type: options.event_type.map(Arc::from),
-            payload: options.payload.unwrap_or_default(),
+            payload,
             suppress_notification: options.suppress_notification,
             // What is failed only while no wrapper has attached is a launch.
             cause: match options.only_pending {
@@ -303,15 +318,32 @@ impl Session {
 
     /// The session as it is committed. `NotFound`.
     pub fn view(&self) -> Result<SessionView, Error> {
+        self.shared.check_open()?;
+        self.shared.recover([&*self.id])?;
+        if let Some(entry) = self.shared.entry(&self.id) {
+            // One snapshot, so that all of it belongs together.
+            let session = entry.committed();
+            return Ok(SessionView {
+                record: session.record().clone(),
+                active: session.active_now(),
+                link_attached: session.has_link(),
+            });
+        }
         let stored = self.shared.committed(&self.id)?;
-        let link_attached =
-            self.shared.entry(&self.id).is_some_and(|entry| entry.committed().has_link());
-        Ok(SessionView { record: stored.record, active: stored.active, link_attached })
+        Ok(SessionView { record: stored.record, active: stored.active, link_attached: false })
     }
 
     /// The id of the active execution. `NotFound` for an unknown session.
     pub fn active(&self) -> Result<Option<Arc<str>>, Error> {
         self.with_active(|active| active.id.clone())
+    }
+
+    /// The same for threads that must not wait for a disk: `None` where it would have to be read
+    /// from the store, or the coordinator is closed.
+    pub fn active_in_memory(&self) -> Option<Option<Arc<str>>> {
+        let entries = self.shared.entries.read();
+        let entry = entries.get(&self.id)?;
+        Some(entry.with_committed(|session| session.active().map(|active| active.id.clone())))
     }
 
     /// The status of the active execution. `NotFound` for an unknown session.
@@ -321,13 +353,16 @@ impl Session {
 
     /// One execution. `NotFound`.
     pub fn execution(&self, id: &str) -> Result<ExecutionView, Error> {
+        self.shared.check_open()?;
+        self.shared.recover([&*self.id])?;
+        self.shared.check_aside(&self.id)?;
         if let Some(entry) = self.shared.entry(&self.id) {
             let session = entry.committed();
-            if let Some(active) = session.active().filter(|active| *active.id == *id) {
-                return Ok(self.live_view(&session, active.clone()));
+            if let Some(active) = session.active_now().filter(|active| *active.id == *id) {
+                return Ok(self.live_view(&session, active));
             }
         }
-        let record = self.shared.read(|reader| {
+        let record = self.shared.read(Purpose::LookUp, |reader| {
             if let Some(record) = reader.execution(&self.id, id)? {
                 return Ok(record);
             }
@@ -345,9 +380,20 @@ impl Session {
         status: Option<Status>,
         limit: usize,
     ) -> Result<Vec<ExecutionView>, Error> {
+        Ok(self.list_executions(status, Part::first(limit))?.entries)
+    }
+
+    /// One part of the executions, the newest first; optionally of one status.
+    pub fn list_executions(
+        &self,
+        status: Option<Status>,
+        part: Part,
+    ) -> Result<Listed<ExecutionView>, Error> {
         self.shared.committed(&self.id)?;
-        let records = self.shared.read(|reader| reader.executions(&self.id, status, limit))?;
-        Ok(records.into_iter().map(|record| self.view_of(record)).collect())
+        let Listed { entries, next } =
+            self.shared.read(Purpose::Read, |reader| reader.executions(&self.id, status, part))?;
+        let entries = entries.into_iter().map(|record| self.view_of(record)).collect();
+        Ok(Listed { entries, next })
     }
 
     /// The health of an execution; `None` unless it is running (R6).
@@ -359,13 +405,13 @@ impl Session {
     /// `page.end`. `NotFound` for an unknown session.
     pub fn events(&self, filter: &Filter) -> Result<EventPage, Error> {
         self.shared.committed(&self.id)?;
-        self.shared.read(|reader| reader.events(&self.id, filter, ROUND_BYTES))
+        self.shared.read(Purpose::Read, |reader| reader.events(&self.id, filter, ROUND_BYTES))
     }
 
     /// How many stored events pass the filter, its limit included.
     pub fn count_events(&self, filter: &Filter) -> Result<u64, Error> {
         self.shared.committed(&self.id)?;
-        self.shared.read(|reader| reader.count_events(&self.id, filter))
+        self.shared.read(Purpose::Read, |reader| reader.count_events(&self.id, filter))
     }
 
     /// The past and then what is live (R34a, R35).
@@ -381,7 +427,7 @@ impl Session {
         timeout: Option<Duration>,
     ) -> Result<ExecutionView, Error> {
         let watch = self.watch(execution_id)?;
-        let until = timeout.map(|timeout| Instant::now() + timeout);
+        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
             watch.signal.clear();
             if let Some(view) = watch.poll()? {
@@ -426,8 +472,14 @@ impl Session {
     /// What a row of this session says, with what is known of it beside the store.
     pub fn view_of(&self, record: ExecutionRecord) -> ExecutionView {
         let live = self.shared.entry(&self.id).map(|entry| entry.committed());
-        match live.filter(|s| s.active().is_some_and(|active| active.id == record.id)) {
-            Some(session) => self.live_view(&session, record),
+        // A row that says that it has ended is newer than what is in memory.
+        let live = live.filter(|_| record.status.is_active()).and_then(|session| {
+            let active = session.active_now().filter(|active| active.id == record.id)?;
+            Some((session, active))
+        });
+        match live {
+            // All of it of one moment.
+            Some((session, active)) => self.live_view(&session, active),
             // Beside the owner only the stored sign of life is known, which is debounced (R14).
             None => ExecutionView {
                 session_id: self.id.clone(),
@@ -441,7 +493,11 @@ impl Session {
         }
     }
 
-    fn live_view(&self, live: &crate::session::Session, record: ExecutionRecord) -> ExecutionView {
+    pub(super) fn live_view(
+        &self,
+        live: &crate::session::Session,
+        record: ExecutionRecord,
+    ) -> ExecutionView {
         ExecutionView {
             session_id: self.id.clone(),
             health: live.health(self.shared.time.now()),
@@ -503,17 +559,22 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// The execution once it is terminal. `NotFound` when its session was deleted meanwhile.
+    /// The execution once it is terminal; then it may be read from the store. `NotFound` when its
+    /// session was deleted meanwhile.
     pub fn poll(&self) -> Result<Option<ExecutionView>, Error> {
-        if let Some(entry) = &self.entry {
-            self.session.shared.check_open()?;
-            let session: Arc<session::Session> = entry.committed();
-            let is_active = session.active().is_some_and(|active| active.id == self.execution_id);
-            if is_active && entry.deleted().is_none() {
-                return Ok(None);
-            }
+        match self.is_over()? {
+            true => self.session.execution(&self.execution_id).map(Some),
+            false => Ok(None),
         }
-        self.session.execution(&self.execution_id).map(Some)
+    }
+
+    /// Whether [`Watch::poll`] has an answer. Looks at memory only.
+    pub fn is_over(&self) -> Result<bool, Error> {
+        let Some(entry) = &self.entry else { return Ok(true) };
+        self.session.shared.check_open()?;
+        let session: Arc<session::Session> = entry.committed();
+        let is_active = session.active().is_some_and(|active| active.id == self.execution_id);
+        Ok(!is_active || entry.deleted().is_some() || entry.is_closed())
     }
 
     /// Called whenever the answer of [`Watch::poll`] may have changed.

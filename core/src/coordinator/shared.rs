@@ -1,70 +1,66 @@
-//! What all handles of one coordinator share: the queue of requests, the engine behind its lock,
-//! the sessions in memory, and who leads the next commit.
-//!
-//! Whoever hands something over while nobody leads becomes the leader and commits for all that
-//! came meanwhile (group commit); the others wait for their answer. A lone caller therefore pays
-//! no thread hop and waits for no company. What does not wait for an answer is led by the driver
-//! thread, or on the spot where a commit costs no I/O.
+//! What all handles of one coordinator share: the queue of requests (`lead` has who takes from it),
+//! the engine behind its lock, and the sessions in memory.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use foldhash::HashMap;
 
 use crate::lock::{Condvar, Mutex, MutexGuard, RwLock};
 
+use super::aside::is_aside;
 use super::clock::TimeSource;
 use super::engine::Engine;
 use super::entry::Entry;
+use super::lead::{BATCH_REQUESTS, Queue};
 use super::link::LinkState;
 use super::metrics::Counters;
 use super::notified::Notified;
+use super::readers::{Purpose, Readers};
 use super::request::{Answer, Request, Slot, Work};
 use super::ticket::Tickets;
+use super::turns::Turns;
 use crate::protocol::close;
+use crate::seldom::Seldom;
 use crate::session::{Command, LinkId, Reply};
 use crate::settings::Millis;
-use crate::store::{Reader, StoredSession};
+use crate::store::{OpenReader, Reader, StoredSession};
 use crate::{Error, Settings};
 
-/// The most that one commit takes from the queue.
-const BATCH_REQUESTS: usize = 8_192;
+/// What [`Error::Closed`] says when there is no coordinator any more.
+pub(super) const COORDINATOR_CLOSED: &str = "the coordinator was closed";
+
 /// More than this handed over and not committed, and every link is congested.
 const CONGESTED_BYTES: usize = 64 * 1024 * 1024;
-
-#[derive(Default)]
-struct Queue {
-    requests: VecDeque<Request>,
-    /// Somebody is taking requests until there are none.
-    is_led: bool,
-    /// The driver shall lead.
-    driver_leads: bool,
-    /// The driver shall look at the deadlines again.
-    driver_looks: bool,
-    /// The driver has ended: nothing can be handed on to it any more.
-    driver_ended: bool,
-}
 
 pub(super) struct Shared {
     pub(super) settings: Arc<Settings>,
     pub(super) time: TimeSource,
-    queue: Mutex<Queue>,
+    pub(super) queue: Mutex<Queue>,
     /// The driver waits here: for the lead, or for a change of the next deadline.
-    driver: Condvar,
-    engine: Mutex<Engine>,
+    pub(super) driver: Condvar,
+    pub(super) engine: Turns<Engine>,
     /// Sessions in memory: those with something live, or with readers.
     pub(super) entries: RwLock<HashMap<Arc<str>, Arc<Entry>>>,
+    /// Sessions that are set aside, and why.
+    aside: RwLock<HashMap<Arc<str>, String>>,
     links: Mutex<HashMap<LinkId, Arc<LinkState>>>,
     next_link: Mutex<LinkId>,
-    readers: Mutex<Vec<Box<dyn Reader>>>,
-    under_way: AtomicUsize,
-    is_immediate: bool,
-    is_driven: bool,
+    /// Sessions whose last reader is gone.
+    unread: Mutex<Vec<Arc<str>>>,
+    has_unread: AtomicBool,
+    readers: Readers,
+    /// What was told in the log.
+    pub(super) told: Seldom,
+    pub(super) under_way: AtomicUsize,
+    pub(super) is_immediate: bool,
+    /// It has a driver thread.
+    pub(super) is_driven: bool,
     closed: AtomicBool,
     failure: Mutex<Option<Error>>,
+    /// Not all that was active at the opening is recovered yet (R23).
+    pub(super) recovering: AtomicBool,
     /// It was closed, or has failed: every call looks here.
     is_over: AtomicBool,
     pub(super) notified: Notified,
@@ -83,25 +79,32 @@ impl Shared {
         settings: Arc<Settings>,
         time: TimeSource,
         engine: Engine,
+        readers: OpenReader,
         is_immediate: bool,
+        is_driven: bool,
         secret: [u8; 32],
     ) -> Shared {
-        let is_driven = matches!(time, TimeSource::System(_));
+        let most_readers = usize::try_from(settings.max_readers).unwrap_or(usize::MAX);
         Shared {
             settings,
             time,
             queue: Mutex::default(),
             driver: Condvar::new(),
-            engine: Mutex::new(engine),
+            engine: Turns::new(engine),
             entries: RwLock::default(),
+            aside: RwLock::default(),
             links: Mutex::default(),
             next_link: Mutex::new(1),
-            readers: Mutex::default(),
+            unread: Mutex::default(),
+            has_unread: AtomicBool::new(false),
+            readers: Readers::new(readers, most_readers),
+            told: Seldom::default(),
             under_way: AtomicUsize::new(0),
             is_immediate,
             is_driven,
             closed: AtomicBool::new(false),
             failure: Mutex::new(None),
+            recovering: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             notified: Notified::default(),
             tickets: Tickets::new(secret),
@@ -113,12 +116,13 @@ impl Shared {
         &self.settings
     }
 
-    /// [`Error::Closed`] after close; [`Error::Panic`] after a bug of ours.
+    /// [`Error::Closed`] after close; [`Error::Panic`] after a bug of ours, [`Error::StoreError`]
+    /// when the store is not where it was opened.
     pub(super) fn check_open(&self) -> Result<(), Error> {
         if !self.is_over.load(Ordering::Acquire) {
             return Ok(());
         }
-        Err(self.failure.lock().clone().unwrap_or(Error::Closed))
+        Err(self.failure.lock().clone().unwrap_or(Error::closed(COORDINATOR_CLOSED)))
     }
 
     pub(super) fn is_congested(&self) -> bool {
@@ -139,7 +143,7 @@ impl Shared {
             self.lead();
         }
         let answer = slot.wait();
-        if answer == Err(Error::Closed) {
+        if matches!(answer, Err(Error::Closed { .. })) {
             // What closed it while this call was under way.
             self.check_open()?;
         }
@@ -151,94 +155,20 @@ impl Shared {
         let work = Work::Session { session_id: session_id.clone(), command, link: None };
         match self.call(work)? {
             Answer::Session(reply) => Ok(reply),
-            Answer::Notification(_) => Ok(Reply::Done),
+            Answer::Notification(_) | Answer::AskAgain => Ok(Reply::Done),
         }
-    }
-
-    /// Has things done without waiting for answers. `bytes`: what they cost in the books.
-    pub(super) fn submit(
-        &self,
-        requests: impl IntoIterator<Item = Request>,
-        bytes: usize,
-    ) -> Result<(), Error> {
-        self.under_way.fetch_add(bytes, Ordering::AcqRel);
-        if let Err(error) = self.check_open() {
-            for request in requests {
-                request.finish(self, Err(error.clone()));
-            }
-            return Err(error);
-        }
-        let leads = self.push(requests);
-        if leads && (self.is_immediate || !self.is_driven || !self.let_driver_lead()) {
-            self.lead();
-        }
-        Ok(())
-    }
-
-    /// Queues requests; whether the caller has become the leader.
-    fn push(&self, requests: impl IntoIterator<Item = Request>) -> bool {
-        let mut queue = self.queue.lock();
-        queue.requests.extend(requests);
-        !std::mem::replace(&mut queue.is_led, true)
-    }
-
-    /// Hands the lead on; whether there is a driver to take it.
-    fn let_driver_lead(&self) -> bool {
-        let mut queue = self.queue.lock();
-        if queue.driver_ended {
-            return false;
-        }
-        queue.driver_leads = true;
-        self.driver.notify_one();
-        true
-    }
-
-    /// Takes requests and commits, until there are none; hands on to the driver, where there is
-    /// one, after the first round.
-    fn lead(&self) {
-        let mut rounds = 0;
-        loop {
-            let mut engine = self.engine.lock();
-            // What is taken is dealt with before the engine is let go, or it would be overtaken.
-            let Some(requests) = self.take(rounds > 0 && self.is_driven) else { return };
-            self.guarded(&mut engine, requests);
-            if self.ends_lead() {
-                return;
-            }
-            drop(engine);
-            rounds += 1;
-        }
-    }
-
-    /// Gives the lead up if there is nothing left.
-    fn ends_lead(&self) -> bool {
-        let mut queue = self.queue.lock();
-        let is_over = queue.requests.is_empty();
-        queue.is_led &= !is_over;
-        is_over
-    }
-
-    /// The next requests; `None` when the lead has ended, or has gone to the driver.
-    fn take(&self, hand_on: bool) -> Option<Vec<Request>> {
-        let mut queue = self.queue.lock();
-        if queue.requests.is_empty() {
-            queue.is_led = false;
-            return None;
-        }
-        if hand_on && !queue.driver_ended {
-            queue.driver_leads = true;
-            self.driver.notify_one();
-            return None;
-        }
-        let count = queue.requests.len().min(BATCH_REQUESTS);
-        Some(queue.requests.drain(..count).collect())
     }
 
     /// One step, with its callers told if it panics.
-    fn guarded(&self, engine: &mut Engine, requests: Vec<Request>) {
-        let slots: Vec<Arc<Slot>> = requests.iter().filter_map(|r| r.slot.clone()).collect();
+    pub(super) fn guarded(&self, engine: &mut Engine, requests: Vec<Request>) {
+        let slot = |request: &Request| request.slot.clone();
+        let (first, others) = match requests.split_first() {
+            // A lone caller pays for no list.
+            Some((first, others)) => (slot(first), others.iter().filter_map(slot).collect()),
+            None => (None, Vec::new()),
+        };
         if let Err(error) = self.guard(engine, |engine| engine.step(self, requests)) {
-            for slot in slots {
+            for slot in first.into_iter().chain(others) {
                 slot.fill(Err(error.clone()));
             }
         }
@@ -253,27 +183,41 @@ impl Shared {
             .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
             .unwrap_or_else(|| "no message".to_owned());
         let error = Error::Panic { detail };
-        *self.failure.lock() = Some(error.clone());
-        self.is_over.store(true, Ordering::Release);
         tracing::error!("{error}");
-        engine.shut();
-        self.let_go(Some((close::STORAGE_FAILED, "internal error")));
+        self.fail(engine, error.clone(), "internal error");
         Err(error)
     }
 
-    /// Takes what has arrived, then handles what is due (R18a).
-    pub(super) fn handle_due(&self) {
-        let mut engine = self.engine.lock();
-        self.drain(&mut engine);
-        // Whoever asks next is told of a panic.
-        let _ = self.guard(&mut engine, |engine| engine.handle_due(self));
+    /// Ends the coordinator: from now on everybody is told this error.
+    pub(super) fn fail(&self, engine: &mut Engine, error: Error, reason: &str) {
+        *self.failure.lock() = Some(error);
+        self.is_over.store(true, Ordering::Release);
+        engine.shut();
+        self.let_go(Some((close::STORAGE_FAILED, reason)));
     }
 
-    /// Time was lost (R18b).
+    /// Handles all that is due, in steps with others let in between (R19). Before each of them what
+    /// has arrived is taken (R18a).
+    pub(super) fn handle_due(&self) {
+        while self.check_open().is_ok() && self.handle_due_step() {}
+    }
+
+    /// One of these steps; whether there may be more.
+    pub(super) fn handle_due_step(&self) -> bool {
+        let mut engine = self.engine.lock_in_turn();
+        self.drain(&mut engine);
+        let mut has_more = false;
+        // Whoever asks next is told of a panic.
+        let _ = self.guard(&mut engine, |engine| has_more = engine.handle_due_step(self));
+        has_more
+    }
+
+    /// Time was lost (R18b): it is given back before anything else that is due is handled. What has
+    /// arrived is taken before.
     pub(super) fn resumed(&self, lost_ms: Millis) {
         let mut engine = self.engine.lock();
         self.drain(&mut engine);
-        let _ = self.guard(&mut engine, |engine| engine.resumed(self, lost_ms));
+        engine.resumed(lost_ms);
     }
 
     /// Takes what has arrived, and not what arrives meanwhile: under steady writing that would
@@ -294,77 +238,16 @@ impl Shared {
         }
     }
 
+    /// Has what has arrived by now committed.
+    pub(super) fn settle_queue(&self) {
+        let mut engine = self.engine.lock_in_turn();
+        if self.check_open().is_ok() {
+            self.drain(&mut engine);
+        }
+    }
+
     pub(super) fn next_deadline(&self) -> Result<Option<Millis>, Error> {
-        self.open_engine()?.next_deadline(self.time.now())
-    }
-
-    /// Runs until the coordinator closes: leads for those who do not wait, and wakes at
-    /// deadlines and at every tick (R18b).
-    pub(super) fn drive(&self) {
-        const TICK: Duration = Duration::from_secs(1);
-        while self.check_open().is_ok() {
-            // What changes from here on is looked at again.
-            self.queue.lock().driver_looks = false;
-            if let Some(lost_ms) = self.time.tick() {
-                self.resumed(lost_ms);
-            }
-            self.handle_due();
-            let sleep = self.driver_sleep(TICK);
-            let leads = {
-                let mut queue = self.queue.lock();
-                let has_work = queue.driver_leads || queue.driver_looks;
-                if !has_work && self.check_open().is_ok() && !sleep.is_zero() {
-                    self.driver.wait_for(&mut queue, sleep);
-                }
-                std::mem::take(&mut queue.driver_leads)
-            };
-            if leads {
-                self.lead_as_driver();
-            }
-        }
-        let leads = {
-            let mut queue = self.queue.lock();
-            queue.driver_ended = true;
-            std::mem::take(&mut queue.driver_leads)
-        };
-        if leads {
-            self.lead();
-        }
-    }
-
-    /// How long the driver may sleep: until the next deadline, at most a tick.
-    fn driver_sleep(&self, tick: Duration) -> Duration {
-        let now = self.time.now();
-        let mut engine = self.engine.lock();
-        let next = match engine.next_deadline(now) {
-            Ok(Some(at)) => at.min(now + 1_000),
-            Ok(None) | Err(_) => now + 1_000,
-        };
-        engine.driver_sleeps_until(next);
-        tick.min(Duration::from_millis(u64::try_from(next - now).unwrap_or(0)))
-    }
-
-    /// Leads until there is nothing left, or until the deadlines have to be looked at (R18): those
-    /// who send as fast as they can do not hold up what is due.
-    fn lead_as_driver(&self) {
-        loop {
-            let mut engine = self.engine.lock();
-            let Some(requests) = self.take(false) else { return };
-            self.guarded(&mut engine, requests);
-            let is_time = engine.driver_looks_at() <= self.time.now();
-            drop(engine);
-            let mut queue = self.queue.lock();
-            if is_time || queue.driver_looks {
-                queue.driver_leads = true;
-                return;
-            }
-        }
-    }
-
-    /// A deadline may have come nearer: the driver looks again.
-    pub(super) fn wake_driver(&self) {
-        self.queue.lock().driver_looks = true;
-        self.driver.notify_one();
+        self.open_engine()?.next_deadline(self)
     }
 
     pub(super) fn new_link(&self, acknowledged: bool) -> Arc<LinkState> {
@@ -396,7 +279,12 @@ impl Shared {
 
     /// What was handed over on links has been dealt with.
     pub(super) fn settle(&self, bytes: usize) {
-        self.under_way.fetch_sub(bytes, Ordering::AcqRel);
+        let before = self.under_way.fetch_sub(bytes, Ordering::AcqRel);
+        if before >= CONGESTED_BYTES && before - bytes < CONGESTED_BYTES {
+            // Every link was congested, those with nothing under way too.
+            let links: Vec<_> = self.links.lock().values().cloned().collect();
+            links.iter().for_each(|link| link.tell_room());
+        }
     }
 
     /// Handed over on links and not committed yet.
@@ -404,21 +292,24 @@ impl Shared {
         self.under_way.load(Ordering::Acquire)
     }
 
-    /// Reads through a reader of the pool.
+    /// Tells of a failure, but not the same one thousands of times.
+    pub(super) fn tell(&self, failure: &str) {
+        if let Some(more) = self.told.admits(failure, self.time.now()) {
+            tracing::error!("{failure}{more}");
+        }
+    }
+
+    /// Reads the store, beside the engine, when it is this one's turn.
     pub(super) fn read<T>(
         &self,
+        purpose: Purpose,
         read: impl FnOnce(&mut dyn Reader) -> Result<T, Error>,
     ) -> Result<T, Error> {
         self.check_open()?;
-        let pooled = self.readers.lock().pop();
-        let mut reader = match pooled {
-            Some(reader) => reader,
-            None => self.open_engine()?.reader()?,
-        };
-        let result = read(reader.as_mut());
-        // One that failed is not used again.
-        if result.is_ok() && self.check_open().is_ok() {
-            self.readers.lock().push(reader);
+        let result = self.readers.read(purpose, read);
+        if let Err(Error::Closed { .. } | Error::StoreError { .. }) = &result {
+            // What ended it meanwhile.
+            self.check_open()?;
         }
         result
     }
@@ -427,22 +318,53 @@ impl Shared {
         self.entries.read().get(session_id).cloned()
     }
 
+    /// Notes that a session is set aside; what its calls are told.
+    pub(super) fn set_aside(&self, session_id: &Arc<str>, why: &str) -> Error {
+        self.aside.write().insert(session_id.clone(), why.to_owned());
+        is_aside(session_id, why)
+    }
+
+    /// `StoreError` for a session that is set aside.
+    pub(super) fn check_aside(&self, session_id: &str) -> Result<(), Error> {
+        match self.aside.read().get(session_id) {
+            Some(why) => Err(is_aside(session_id, why)),
+            None => Ok(()),
+        }
+    }
+
     /// The committed state of a session, from memory or from the store.
     pub(super) fn committed(&self, session_id: &str) -> Result<StoredSession, Error> {
         self.check_open()?;
+        self.recover([session_id])?;
+        self.check_aside(session_id)?;
         if let Some(entry) = self.entry(session_id) {
             let session = entry.committed();
             return Ok(StoredSession {
                 record: session.record().clone(),
-                active: session.active().cloned(),
+                active: session.active_now(),
             });
         }
-        self.read(|reader| reader.load(session_id))?.ok_or_else(|| unknown_session(session_id))
+        self.read(Purpose::LookUp, |reader| reader.load(session_id))?
+            .ok_or_else(|| unknown_session(session_id))
     }
 
-    /// Forgets a session that nobody reads and in which nothing is live.
+    /// Nobody reads this session any more: the engine forgets it, if nothing in it is live, with
+    /// its next step. Whoever drops a reader never waits for the engine, and so for a disk.
     pub(super) fn release_entry(&self, session_id: &Arc<str>) {
-        self.engine.lock().release_entry(self, session_id);
+        self.unread.lock().push(session_id.clone());
+        self.has_unread.store(true, Ordering::Release);
+        if self.is_driven {
+            self.wake_driver();
+        }
+    }
+
+    /// Sessions whose last reader has gone since the last call.
+    pub(super) fn take_unread(&self) -> Vec<Arc<str>> {
+        if !self.has_unread.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        self.has_unread.store(false, Ordering::Release);
+        std::mem::take(&mut *self.unread.lock())
     }
 
     /// The engine of a coordinator that is still open when its lock is taken: what closed it
@@ -467,6 +389,7 @@ impl Shared {
         let mut engine = self.engine.lock();
         if orderly {
             self.drain(&mut engine);
+            engine.look_at_store(self);
         }
         engine.shut();
         let requests: Vec<Request> = {
@@ -476,7 +399,7 @@ impl Shared {
             queue.requests.drain(..).collect()
         };
         for request in requests {
-            request.finish(self, Err(Error::Closed));
+            request.finish(self, Err(Error::closed(COORDINATOR_CLOSED)));
         }
         drop(engine);
         self.let_go(orderly.then_some((close::RESTART, close::RESTART_REASON)));
@@ -499,7 +422,7 @@ impl Shared {
         for entry in entries {
             entry.close();
         }
-        self.readers.lock().clear();
+        self.readers.close();
         self.notified.notify();
         // Who is about to wait there has not seen the end yet.
         drop(self.queue.lock());

@@ -39,10 +39,11 @@ impl Signal {
 
     /// What came before the waker was set must not wait for the next commit: it is woken once.
     pub(super) fn set_waker(&self, waker: Option<Arc<dyn Wake>>) {
-        if let Some(waker) = &waker {
+        *self.waker.lock() = waker.clone();
+        // Afterwards: what comes between would wake nobody otherwise.
+        if let Some(waker) = waker {
             waker.wake();
         }
-        *self.waker.lock() = waker;
     }
 }
 
@@ -50,8 +51,43 @@ impl Wake for Signal {
     fn wake(&self) {
         *self.woken.lock() = true;
         self.changed.notify_all();
-        if let Some(waker) = &*self.waker.lock() {
+        let waker = self.waker.lock().clone();
+        if let Some(waker) = waker {
             waker.wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Weak;
+
+    /// Wakes, and at its own first wake-up the signal is woken by somebody else.
+    struct Between {
+        signal: Weak<Signal>,
+        wakes: Mutex<u32>,
+    }
+
+    impl Wake for Between {
+        fn wake(&self) {
+            let first = {
+                let mut wakes = self.wakes.lock();
+                *wakes += 1;
+                *wakes == 1
+            };
+            if first && let Some(signal) = self.signal.upgrade() {
+                signal.wake();
+            }
+        }
+    }
+
+    #[test]
+    fn a_wake_up_while_the_waker_is_set_reaches_it() {
+        let signal = Arc::new(Signal::default());
+        let waker = Between { signal: Arc::downgrade(&signal), wakes: Mutex::new(0) };
+        let waker = Arc::new(waker);
+        signal.set_waker(Some(waker.clone()));
+        assert_eq!(*waker.wakes.lock(), 2, "what came while it was set was missed");
     }
 }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::entry::Entry;
+use super::readers::Purpose;
 use super::record::Record;
 use super::shared::Shared;
 use super::signal::Signal;
@@ -24,6 +25,9 @@ use crate::wake::Wake;
 
 /// One round of replay reads at most this much payload (R36).
 pub(super) const ROUND_BYTES: usize = 1024 * 1024;
+
+/// What a record takes beside its payload, about.
+const RECORD_BYTES: usize = 256;
 
 /// What to subscribe to.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +71,8 @@ pub struct Subscription {
     /// Records of the ring from this position on came after the subscription was made.
     live_from: u64,
     pending: VecDeque<Arc<Record>>,
+    /// One round takes at most so much payload, or one event.
+    round_bytes: usize,
     ended: bool,
     signal: Arc<Signal>,
 }
@@ -112,14 +118,16 @@ impl Subscription {
             position: 0,
             live_from,
             pending: VecDeque::new(),
+            round_bytes: ROUND_BYTES,
             ended: false,
             signal,
         };
         if options.live_only {
             subscription.cursor = last;
         } else if subscription.cursor > 0 {
-            let read =
-                subscription.shared.read(|reader| reader.log_bounds(&subscription.session_id));
+            let read = subscription
+                .shared
+                .read(Purpose::Read, |reader| reader.log_bounds(&subscription.session_id));
             let bounds = read?.unwrap_or(LogBounds { earliest: last + 1, last });
             subscription.look_for_gap(options.epoch.as_deref(), &session.record().epoch, bounds);
         }
@@ -130,26 +138,44 @@ impl Subscription {
     /// The next record if there is one. May read one bounded round from the store.
     pub fn try_next(&mut self) -> Result<Next, Error> {
         loop {
+            if let Some(next) = self.try_next_in_memory() {
+                return Ok(next);
+            }
+            self.fill_from_store()?;
+            self.show_cursor();
+        }
+    }
+
+    /// [`Subscription::try_next`] for threads that must not wait for a disk: `None` where the next
+    /// record would have to be read from the store.
+    pub fn try_next_in_memory(&mut self) -> Option<Next> {
+        loop {
             if let Some(record) = self.pending.pop_front() {
-                return Ok(Next::Record(record));
+                return Some(Next::Record(record));
             }
             if self.ended {
-                return Ok(Next::Ended);
+                return Some(Next::Ended);
             }
             if let Some(record) = self.entry.deleted() {
                 self.ended = true;
-                return Ok(Next::Record(record));
+                return Some(Next::Record(record));
             }
             if self.entry.is_closed() {
                 self.ended = true;
-                return Ok(Next::Ended);
+                return Some(Next::Ended);
             }
-            let moved = self.fill()?;
+            let moved = self.fill_in_memory()?;
             self.show_cursor();
             if !moved {
-                return Ok(if self.ended { Next::Ended } else { Next::Empty });
+                return Some(if self.ended { Next::Ended } else { Next::Empty });
             }
         }
+    }
+
+    /// What one round takes from the log: at most so many bytes of payload, or one event; 1 MiB
+    /// unless set (R36). So much stays in memory of a reader that does not go on.
+    pub fn set_round_bytes(&mut self, bytes: usize) {
+        self.round_bytes = bytes.min(ROUND_BYTES);
     }
 
     /// Whether the next [`Subscription::try_next`] would read from the store. A host that must not
@@ -176,7 +202,7 @@ impl Subscription {
 
     /// The next record; waits for it. [`Next::Empty`]: the time is over (`None`: wait for ever).
     pub fn next(&mut self, timeout: Option<Duration>) -> Result<Next, Error> {
-        let until = timeout.map(|timeout| Instant::now() + timeout);
+        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
             self.signal.clear();
             match self.try_next()? {
@@ -217,19 +243,17 @@ impl Subscription {
         }
     }
 
-    /// Reads one round; whether anything has moved.
-    fn fill(&mut self) -> Result<bool, Error> {
+    /// Takes one round without the store; whether anything has moved. `None`: the ring does not
+    /// reach back far enough.
+    fn fill_in_memory(&mut self) -> Option<bool> {
         if let Some(end) = self.replay_to
             && self.cursor >= end
         {
             self.replay_to = None;
             self.connected();
-            return Ok(true);
+            return Some(true);
         }
-        match self.fill_from_ring() {
-            Some(moved) => Ok(moved),
-            None => self.fill_from_store(),
-        }
+        self.fill_from_ring()
     }
 
     /// `None`: the ring does not reach back far enough.
@@ -242,7 +266,7 @@ impl Subscription {
             let (mut bytes, mut moved) = (0, false);
             for (position, record) in ring.starting_at(self.position) {
                 let is_live = position >= self.live_from;
-                if bytes > ROUND_BYTES || (is_live && self.replay_to.is_some()) {
+                if bytes > self.round_bytes || (is_live && self.replay_to.is_some()) {
                     break;
                 }
                 self.position = position + 1;
@@ -280,18 +304,20 @@ impl Subscription {
         })
     }
 
-    fn fill_from_store(&mut self) -> Result<bool, Error> {
+    fn fill_from_store(&mut self) -> Result<(), Error> {
         let mut filter = self.filter.clone();
         filter.after = self.cursor;
-        filter.limit = None;
-        let page =
-            self.shared.read(|reader| reader.events(&self.session_id, &filter, ROUND_BYTES))?;
+        // Small events are kept with more than their payload, too.
+        filter.limit = Some((self.round_bytes / RECORD_BYTES).max(1) as u64);
+        let page = self.shared.read(Purpose::Read, |reader| {
+            reader.events(&self.session_id, &filter, self.round_bytes)
+        })?;
         let end = self.replay_to.unwrap_or(u64::MAX);
         for event in page.events {
             if event.id > end {
                 // What came after the subscription was made follows `connected`.
                 self.cursor = end;
-                return Ok(true);
+                return Ok(());
             }
             let event = Arc::unwrap_or_clone(event);
             self.pending.push_back(Record::event(&self.session_id, event));
@@ -304,7 +330,7 @@ impl Subscription {
             let last = self.entry.committed().record().last_event_id;
             self.cursor = self.cursor.max(last.min(end));
         }
-        Ok(true)
+        Ok(())
     }
 
     fn admits(&self, record: &Record) -> bool {
@@ -338,7 +364,7 @@ impl Subscription {
 
     fn control(&mut self, name: &str, data: &serde_json::Value) {
         let now = self.shared.time.now();
-        self.pending.push_back(Record::control(&self.session_id, name, data, now));
+        self.pending.push_back(Record::control(&self.session_id, name, data.to_string(), now));
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Working {
     pub(super) deleted: bool,
     /// Rows of executions that are not active: fetched, and as this step left them.
     fetched: HashMap<Arc<str>, Option<ExecutionRecord>>,
-    executions: Vec<ExecutionRecord>,
+    pub(super) executions: Vec<ExecutionRecord>,
     pub(super) events: Vec<EventRecord>,
     notifications: Vec<NewNotification>,
     pub(super) effects: Vec<Effect>,
@@ -74,6 +74,15 @@ impl Working {
         self.session.as_deref()
     }
 
+    /// See [`Session::set_age_lag`].
+    pub(super) fn set_age_lag(&mut self, lag_ms: Millis) {
+        if let Some(session) = &mut self.session
+            && session.age_lag() != lag_ms
+        {
+            Arc::make_mut(session).set_age_lag(lag_ms);
+        }
+    }
+
     /// A session that begins with this step.
     pub(super) fn create(&mut self, session: Session) {
         self.session = Some(Arc::new(session));
@@ -82,12 +91,10 @@ impl Working {
 
     /// Whether the execution's row must be supplied before a command on it is applied.
     pub(super) fn needs(&self, execution_id: &Arc<str>) -> bool {
-        let is_active = self
-            .session()
-            .and_then(Session::active)
-            .is_some_and(|active| active.id == *execution_id);
         // A new session, or one after a deletion, has nothing stored.
-        !is_active && !self.is_new && !self.fetched.contains_key(execution_id)
+        let Some(session) = self.session().filter(|_| !self.is_new) else { return false };
+        let is_active = session.active().is_some_and(|active| active.id == *execution_id);
+        !is_active && !self.fetched.contains_key(execution_id)
     }
 
     pub(super) fn supply(&mut self, execution_id: Arc<str>, record: Option<ExecutionRecord>) {
@@ -103,8 +110,9 @@ impl Working {
         transition: &mut Transition,
     ) -> Result<Option<Reply>, Error> {
         let Some(session) = self.session.as_mut().map(Arc::make_mut) else { return Ok(None) };
+        let is_tick = matches!(command, Command::Tick);
         let subject =
-            command.subject().and_then(|subject| self.fetched.get(subject).cloned().flatten());
+            command.row_needed().and_then(|subject| self.fetched.get(subject).cloned().flatten());
         if let Err(error) = session.apply_into(command, subject, now, transition) {
             if self.is_new && session.active().is_none() && !self.is_dirty {
                 // A refused start makes no session (R19a).
@@ -114,6 +122,9 @@ impl Working {
             *transition = Transition::default();
             return Err(error);
         }
+        // A wake-up that found nothing to do, or was computed with other settings, is rewritten
+        // (R18).
+        self.is_dirty |= is_tick && session.wake_at_now() != self.base_wake_at;
         self.take(&mut transition.changes);
         for effect in transition.effects.drain(..) {
             self.add_effect(effect);
@@ -175,9 +186,10 @@ impl Working {
         self.answers.into_iter().map(|(request, _)| request).collect()
     }
 
-    /// Adds what this step changes to a batch; nothing if it changes nothing.
-    pub(super) fn write_into(&mut self, batch: &mut Batch, now: Millis) {
-        for notification in self.notifications.drain(..) {
+    /// Adds what this step changes to a batch; nothing if it changes nothing. `notifies`: there is
+    /// somebody to notify.
+    pub(super) fn write_into(&mut self, batch: &mut Batch, now: Millis, notifies: bool) {
+        for notification in self.notifications.drain(..).filter(|_| notifies) {
             let record = notification_record(&self.session_id, notification, now);
             batch.notifications.push(NotificationChange::Enqueue(record));
         }
@@ -189,8 +201,8 @@ impl Working {
             session_id: self.session_id.clone(),
             base_version: self.base_version,
             record: None,
+            // These come back for those who look once they are kept.
             executions: std::mem::take(&mut self.executions),
-            // They come back for the readers once they are kept.
             events: std::mem::take(&mut self.events),
             delete: deletes,
         };
@@ -208,10 +220,11 @@ impl Working {
         batch.sessions.push(changes);
     }
 
-    /// The batch is kept: its events are for the readers now.
+    /// The batch is kept: its events and rows are for those who look now.
     pub(super) fn take_back(&mut self, batch: &mut Batch) {
         if let Some(part) = self.part.and_then(|part| batch.sessions.get_mut(part)) {
             self.events = std::mem::take(&mut part.events);
+            self.executions = std::mem::take(&mut part.executions);
         }
     }
 }

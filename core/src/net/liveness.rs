@@ -1,4 +1,5 @@
 //! Noticing half-open links (R47a): when to ping, and when silence means that the peer is gone.
+//! A basic link is given more time than an acknowledged one, since it loses what was on its way.
 //!
 //! Pure: the moment is an argument. One timer a link is enough, set anew only when it fires; a
 //! frame that arrives merely notes its moment.
@@ -35,10 +36,10 @@ pub(crate) struct Liveness {
 }
 
 impl Liveness {
-    /// Pings after `ping_interval_ms` of silence; dead after `link_timeout_ms` of it, where given.
+    /// Pings after `ping_interval_ms` of silence; dead after `timeout_ms` of it, where given.
     pub(crate) fn new(
         ping_interval_ms: Millis,
-        link_timeout_ms: Option<Millis>,
+        timeout_ms: Option<Millis>,
         now: Instant,
     ) -> Liveness {
         Liveness {
@@ -47,7 +48,7 @@ impl Liveness {
             due: now,
             // Never zero, or the timer would spin.
             ping_after: duration(ping_interval_ms.max(1)),
-            dead_after: link_timeout_ms.map(|timeout| duration(timeout.max(1))),
+            dead_after: timeout_ms.map(|timeout| duration(timeout.max(1))),
         }
     }
 

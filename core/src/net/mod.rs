@@ -18,6 +18,7 @@ mod liveness;
 mod outgoing;
 mod percent;
 mod runtime;
+mod tcp;
 
 #[cfg(feature = "client")]
 pub mod client;

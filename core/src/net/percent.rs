@@ -47,16 +47,16 @@ fn hexadecimal(digits: &[u8]) -> Option<u8> {
 }
 
 /// The parameters of a query, decoded, in their order. `+` is a space, as forms and browsers
-/// write it. A pair that is no UTF-8 is left out.
+/// write it. `Err`: the name and the value, as they were sent, of one that is no UTF-8.
 #[cfg_attr(not(feature = "server"), allow(dead_code))]
-pub(crate) fn query_pairs(query: &str) -> Vec<(String, String)> {
+pub(crate) fn query_pairs(query: &str) -> Result<Vec<(String, String)>, (&str, &str)> {
     let plain = |text: &str| decode(&text.replace('+', " "));
     query
         .split('&')
         .filter(|pair| !pair.is_empty())
-        .filter_map(|pair| {
+        .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Some((plain(name)?, plain(value)?))
+            plain(name).zip(plain(value)).ok_or((name, value))
         })
         .collect()
 }
@@ -78,8 +78,10 @@ mod tests {
 
     #[test]
     fn queries_are_taken_apart() {
-        let pairs = query_pairs("a=1&b=x%2Cy&&flag&c=p+q%2B&bad=%ff");
+        let pairs = query_pairs("a=1&b=x%2Cy&&flag&c=p+q%2B");
         let expected = [("a", "1"), ("b", "x,y"), ("flag", ""), ("c", "p q+")];
-        assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(pairs, Ok(expected.map(|(a, b)| (a.to_owned(), b.to_owned())).into()));
+        assert_eq!(query_pairs("a=1&bad=x%ff&b=2"), Err(("bad", "x%ff")));
+        assert_eq!(query_pairs("%C3=1"), Err(("%C3", "1")));
     }
 }

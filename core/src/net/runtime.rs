@@ -1,4 +1,5 @@
-//! One tokio runtime a process, made when it is first needed.
+//! One tokio runtime a process, made when it is first needed; and one for each other number of
+//! worker threads that a server asks for.
 //!
 //! A forked child inherits the memory of its parent's runtime but none of its threads: nothing
 //! spawned there would ever run, and dropping it would wait for threads that do not exist. So a
@@ -10,23 +11,37 @@ use std::sync::OnceLock;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::Error;
+#[cfg(feature = "client")]
+use crate::net::client::Lookups;
+use crate::{Error, threads};
 
-/// Threads that drive sockets; commits and store reads have their own.
-const WORKERS: usize = 2;
+/// Threads that drive sockets, unless a server asks for another number; commits and store reads
+/// have their own.
+pub(crate) const WORKERS: usize = 2;
 
-/// The most threads that wait for commits or read the store on behalf of sockets. They are made
-/// when needed and go away when idle.
+/// The most threads for what the runtime itself does that blocks, such as looking a name up. They
+/// are made when needed and go away when idle.
 const BLOCKING_THREADS: usize = 128;
 
+/// Which process made it, and with how many workers.
+type Kind = (u32, usize);
+
+/// A runtime, and what belongs to the same process.
+struct Made {
+    kind: Kind,
+    runtime: Runtime,
+    #[cfg(feature = "client")]
+    lookups: Lookups,
+}
+
 struct Slot {
-    runtime: OnceLock<(u32, Runtime)>,
+    made: OnceLock<Made>,
     next: OnceLock<Box<Slot>>,
 }
 
 impl Slot {
     const fn new() -> Slot {
-        Slot { runtime: OnceLock::new(), next: OnceLock::new() }
+        Slot { made: OnceLock::new(), next: OnceLock::new() }
     }
 }
 
@@ -34,34 +49,53 @@ static FIRST: Slot = Slot::new();
 
 /// This process's runtime. [`Error::LimitExceeded`] when its threads cannot be made.
 pub(crate) fn handle() -> Result<&'static Handle, Error> {
-    runtime_of(&FIRST, std::process::id())
+    of_workers(WORKERS)
 }
 
-fn runtime_of(first: &'static Slot, pid: u32) -> Result<&'static Handle, Error> {
+/// The lookups of this process's runtime. [`Error::LimitExceeded`] as above.
+#[cfg(feature = "client")]
+pub(crate) fn lookups() -> Result<&'static Lookups, Error> {
+    Ok(&made_of(&FIRST, (std::process::id(), WORKERS))?.lookups)
+}
+
+/// This process's runtime with so many workers. [`Error::LimitExceeded`] as above.
+pub(crate) fn of_workers(workers: usize) -> Result<&'static Handle, Error> {
+    Ok(made_of(&FIRST, (std::process::id(), workers))?.runtime.handle())
+}
+
+fn made_of(first: &'static Slot, kind: Kind) -> Result<&'static Made, Error> {
     let mut slot = first;
     loop {
-        match slot.runtime.get() {
-            Some((owner, runtime)) if *owner == pid => return Ok(runtime.handle()),
-            // Made by an ancestor: never dropped, never used.
+        match slot.made.get() {
+            Some(made) if made.kind == kind => return Ok(made),
+            // Of another number of workers; or made by an ancestor: never dropped, never used.
             Some(_) => slot = slot.next.get_or_init(|| Box::new(Slot::new())),
             None => {
-                if let Err((_, surplus)) = slot.runtime.set((pid, build()?)) {
+                let made = Made {
+                    kind,
+                    runtime: build(kind.1)?,
+                    #[cfg(feature = "client")]
+                    lookups: Lookups::default(),
+                };
+                if let Err(surplus) = slot.made.set(made) {
                     // Another thread was quicker. Not waiting: this may be a runtime's thread.
-                    surplus.shutdown_background();
+                    surplus.runtime.shutdown_background();
                 }
             }
         }
     }
 }
 
-fn build() -> Result<Runtime, Error> {
-    Builder::new_multi_thread()
-        .worker_threads(WORKERS)
+fn build(workers: usize) -> Result<Runtime, Error> {
+    let mut builder = Builder::new_multi_thread();
+    builder
+        .worker_threads(workers)
         .max_blocking_threads(BLOCKING_THREADS)
         .thread_name("stayline-net")
         .enable_io()
-        .enable_time()
-        .build()
+        .enable_time();
+    // The threads that it starts later are started by these.
+    threads::without_signals(|| builder.build())
         .map_err(|_| Error::LimitExceeded { limit: "threads of this process", value: 1 })
 }
 
@@ -81,10 +115,18 @@ mod tests {
     #[test]
     fn a_forked_child_makes_its_own_and_leaves_the_inherited_one_alone() {
         let first: &'static Slot = Box::leak(Box::new(Slot::new()));
-        let parents = runtime_of(first, 100).unwrap().id();
-        let childs = runtime_of(first, 101).unwrap().id();
+        let parents = made_of(first, (100, 2)).unwrap().runtime.handle().id();
+        let childs = made_of(first, (101, 2)).unwrap().runtime.handle().id();
         assert_ne!(parents, childs);
-        assert_eq!(runtime_of(first, 101).unwrap().id(), childs);
-        assert_eq!(runtime_of(first, 100).unwrap().id(), parents);
+        assert_eq!(made_of(first, (101, 2)).unwrap().runtime.handle().id(), childs);
+        assert_eq!(made_of(first, (100, 2)).unwrap().runtime.handle().id(), parents);
+    }
+
+    #[test]
+    fn each_number_of_workers_has_its_own() {
+        let three = of_workers(3).unwrap();
+        assert_ne!(three.id(), handle().unwrap().id());
+        assert_eq!(three.metrics().num_workers(), 3);
+        assert_eq!(of_workers(3).unwrap().id(), three.id());
     }
 }

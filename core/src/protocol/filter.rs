@@ -20,6 +20,16 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Whether it asks for all of some runs, or of all runs: then how many there are is known.
+    pub(crate) fn asks_for_whole_runs(&self) -> bool {
+        let Filter { after: 0, executions: _, types: None, since: None, until: None, limit: _ } =
+            self
+        else {
+            return false;
+        };
+        true
+    }
+
     /// Whether an event passes, its id and the limit aside.
     pub fn admits(&self, execution: Option<&str>, event_type: &str, timestamp: i64) -> bool {
         let execution_fits = self.executions.as_ref().is_none_or(|wanted| {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
+use super::raw;
 use super::time::parse_timestamp;
 
 /// One event frame from a wrapper, read and checked.
@@ -108,17 +108,18 @@ pub fn parse_frame(text: &str, limits: FrameLimits) -> Result<Frame, BadFrame> {
     if is_deeper_than(text, limits.max_nesting) {
         return Err(bad(RejectCode::TooDeep, None));
     }
-    let envelope: Envelope = match serde_json::from_str(text) {
-        Ok(envelope) if text.trim_ascii_start().starts_with('{') => envelope,
-        // A JSON array fits the struct too, field by field; it is no object all the same.
-        Ok(_) => return Err(bad(RejectCode::NotAnObject, None)),
-        Err(_) if serde_json::from_str::<&RawValue>(text).is_ok() => {
-            let is_object = text.trim_ascii_start().starts_with('{');
+    let envelope = match read_envelope(text) {
+        Some(envelope) => envelope,
+        None => {
+            let is_json = serde_json::from_str::<&RawValue>(text).is_ok();
             // An object that is JSON but does not fit has a field twice.
-            let code = if is_object { RejectCode::NotJson } else { RejectCode::NotAnObject };
+            let is_object = text.trim_ascii_start().starts_with('{');
+            let code = match is_json && !is_object {
+                true => RejectCode::NotAnObject,
+                false => RejectCode::NotJson,
+            };
             return Err(bad(code, None));
         }
-        Err(_) => return Err(bad(RejectCode::NotJson, None)),
     };
     let seq = envelope.seq.and_then(|raw| serde_json::from_str::<u64>(raw.get()).ok());
     if bytes > limits.max_frame_bytes {
@@ -137,6 +138,23 @@ pub fn parse_frame(text: &str, limits: FrameLimits) -> Result<Frame, BadFrame> {
     })
 }
 
+fn read_envelope(text: &str) -> Option<Envelope<'_>> {
+    // A JSON array fits the struct too, field by field; it is no object all the same.
+    if !text.trim_ascii_start().starts_with('{') {
+        return None;
+    }
+    if let Ok(envelope) = serde_json::from_str(text) {
+        return Some(envelope);
+    }
+    // A name beside ours may be one that no string can hold.
+    let names = ["streamEventType", "timestamp", "data", "seq"];
+    let fields = raw::fields_once(text, names)?;
+    let [event_type, timestamp, data, seq] = fields.map(|raw| {
+        raw.filter(|raw| *raw != "null").and_then(|raw| serde_json::from_str::<&RawValue>(raw).ok())
+    });
+    Some(Envelope { event_type, timestamp, data, seq })
+}
+
 fn read_timestamp(raw: &str) -> Option<i64> {
     if raw.starts_with('"') {
         let text = read_text(raw)?;
@@ -150,19 +168,14 @@ fn read_timestamp(raw: &str) -> Option<i64> {
     }
 }
 
-/// Reads a JSON value as a string, where it is one. `raw` is known to be JSON, so that without an
-/// escape in it the string stands there as it is.
+/// Reads a JSON value as a string, where it is a whole one.
 fn read_text(raw: &str) -> Option<Cow<'_, str>> {
-    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') {
-        return serde_json::from_str::<String>(raw).ok().map(Cow::Owned);
-    }
-    Some(Cow::Borrowed(inner))
+    raw::text(raw).filter(|(_, exact)| *exact).map(|(text, _)| text)
 }
 
 /// Whether the brackets of a text go deeper than `limit`. They cannot where there are no more
 /// than that, and counting them is many times faster than following them.
-fn is_deeper_than(text: &str, limit: u32) -> bool {
+pub(crate) fn is_deeper_than(text: &str, limit: u32) -> bool {
     // Few enough at once for a byte to hold the count.
     let pieces = text.as_bytes().chunks(128);
     let is_bracket = |byte: &u8| u8::from(matches!(byte, b'{' | b'['));
@@ -199,70 +212,102 @@ fn nesting(text: &str) -> u32 {
     deepest
 }
 
+/// The branch that an event names. A name is kept as it is or not at all (R5).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Branch {
+    /// It names none.
+    #[default]
+    Unnamed,
+    /// This one.
+    Named(Arc<str>),
+    /// One that cannot be kept: half a character in it, or too long.
+    Unfit,
+}
+
 /// What a frame means for the lifecycle (R29).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lifecycle {
     /// `complete` with an integer `exitCode`.
     Completed {
-        /// `currentBranch`, where given.
-        branch: Option<Arc<str>>,
+        /// `currentBranch`.
+        branch: Branch,
+        /// `exitCode`; `None`: it is beyond 64 bits.
+        exit_code: Option<i64>,
     },
     /// `interrupted`.
     Interrupted {
         /// Its reason, or `User interrupted`.
         reason: Arc<str>,
+        /// An integer `exitCode`, where given.
+        exit_code: Option<i64>,
     },
     /// A fatal `error`.
     Failed {
         /// `error`, else `message`, else `Fatal error`.
         error: Arc<str>,
+        /// An integer `exitCode`, where given.
+        exit_code: Option<i64>,
     },
     /// One of the three types, but its data does not fit: only an event, warned about.
     Unfit,
 }
 
 impl Lifecycle {
-    /// Reads an event's meaning; `None` for an ordinary event.
+    /// Reads an event's meaning; `None` for an ordinary event. Whatever else stands in its data
+    /// does not matter, be it something that nobody can read.
     pub fn of(event_type: &str, data: &str) -> Option<Lifecycle> {
-        if !matches!(event_type, "complete" | "interrupted" | "error") {
-            return None;
-        }
-        let Ok(data) = serde_json::from_str::<Map<String, Value>>(data) else {
-            return Some(Lifecycle::Unfit);
+        let read = match event_type {
+            "complete" => completed(data).map(Some),
+            "interrupted" => interrupted(data).map(Some),
+            "error" => failed(data),
+            _ => return None,
         };
-        let text = |name: &str| -> Option<Arc<str>> { data.get(name)?.as_str().map(Arc::from) };
-        match event_type {
-            "complete" => match data.get("exitCode") {
-                Some(code) if code.is_i64() || code.is_u64() => {
-                    Some(Lifecycle::Completed { branch: text("currentBranch") })
-                }
-                _ => Some(Lifecycle::Unfit),
-            },
-            "interrupted" => match data.get("reason") {
-                None | Some(Value::Null) => {
-                    Some(Lifecycle::Interrupted { reason: "User interrupted".into() })
-                }
-                Some(Value::String(reason)) => {
-                    Some(Lifecycle::Interrupted { reason: reason.as_str().into() })
-                }
-                Some(_) => Some(Lifecycle::Unfit),
-            },
-            _ => match data.get("fatal") {
-                Some(Value::Bool(true)) => Some(Lifecycle::Failed {
-                    error: text("error")
-                        .or_else(|| text("message"))
-                        .unwrap_or_else(|| "Fatal error".into()),
-                }),
-                None | Some(Value::Bool(false)) => None,
-                Some(_) => Some(Lifecycle::Unfit),
-            },
-        }
+        read.unwrap_or(Some(Lifecycle::Unfit))
     }
 
     /// Whether this ends an execution.
     pub fn is_terminal(&self) -> bool {
         !matches!(self, Lifecycle::Unfit)
     }
+}
+
+/// `None`: the data does not fit.
+fn completed(data: &str) -> Option<Lifecycle> {
+    let [code, branch] = raw::fields(data, ["exitCode", "currentBranch"])?;
+    let code = code.filter(|code| raw::is_integer(code))?;
+    let branch = match branch.and_then(raw::text) {
+        None => Branch::Unnamed,
+        Some((name, true)) => Branch::Named(name.into()),
+        Some((_, false)) => Branch::Unfit,
+    };
+    Some(Lifecycle::Completed { branch, exit_code: code.parse().ok() })
+}
+
+fn interrupted(data: &str) -> Option<Lifecycle> {
+    let [reason, code] = raw::fields(data, ["reason", "exitCode"])?;
+    let reason = match reason {
+        None | Some("null") => "User interrupted".into(),
+        Some(reason) => raw::text(reason)?.0.into(),
+    };
+    Some(Lifecycle::Interrupted { reason, exit_code: integer(code) })
+}
+
+/// `Some(None)`: not fatal, hence an ordinary event.
+fn failed(data: &str) -> Option<Option<Lifecycle>> {
+    let [fatal, error, message, code] =
+        raw::fields(data, ["fatal", "error", "message", "exitCode"])?;
+    match fatal {
+        None | Some("false") => return Some(None),
+        Some("true") => {}
+        Some(_) => return None,
+    }
+    let said = [error, message].into_iter().flatten().find_map(raw::text);
+    let error = said.map_or_else(|| "Fatal error".into(), |(text, _)| text.into());
+    Some(Some(Lifecycle::Failed { error, exit_code: integer(code) }))
+}
+
+fn integer(raw: Option<&str>) -> Option<i64> {
+    raw.filter(|raw| raw::is_integer(raw))?.parse().ok()
 }
 
 #[cfg(test)]
@@ -332,6 +377,23 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_no_string_can_hold_hides_nothing_beside_it() {
+        for beside in [r#""\ud800":1"#, r#""a\udc00":{"\ud800":[1e999]}"#] {
+            let text = format!(
+                r#"{{{beside},"streamEventType":"complete","data":{{"exitCode":3}},"seq":7}}"#
+            );
+            let frame = parse_frame(&text, LIMITS).unwrap();
+            assert_eq!((&*frame.event_type, frame.seq), ("complete", Some(7)));
+            assert_eq!(&*frame.data, r#"{"exitCode":3}"#);
+            let twice = format!(r#"{{{beside},"streamEventType":"x","streamEventType":"y"}}"#);
+            assert_eq!(code(&twice), RejectCode::NotJson);
+        }
+        let null = r#"{"\ud800":1,"streamEventType":"x","data":null}"#;
+        let plain = r#"{"streamEventType":"x","data":null}"#;
+        assert_eq!(parse_frame(null, LIMITS), parse_frame(plain, LIMITS));
+    }
+
+    #[test]
     fn lifecycle_events_are_recognised_only_when_they_fit() {
         let of = |event_type, data| Lifecycle::of(event_type, data);
         assert_eq!(of("output", "{}"), None);
@@ -343,11 +405,34 @@ mod tests {
         assert_eq!(of("error", r#"{"fatal":"yes"}"#), Some(Lifecycle::Unfit));
         assert_eq!(
             of("error", r#"{"fatal":true,"message":"m"}"#),
-            Some(Lifecycle::Failed { error: "m".into() })
+            Some(Lifecycle::Failed { error: "m".into(), exit_code: None })
         );
         assert_eq!(
             of("interrupted", "{}"),
-            Some(Lifecycle::Interrupted { reason: "User interrupted".into() })
+            Some(Lifecycle::Interrupted { reason: "User interrupted".into(), exit_code: None })
         );
+    }
+
+    #[test]
+    fn an_ending_ends_whatever_stands_beside_it() {
+        let endless = "9".repeat(4_000);
+        for beside in [r#""\ud800""#, "1e999", &endless, r#"{"x":["\udfff",-1e999]}"#] {
+            let of = |event_type, data: &str| {
+                Lifecycle::of(event_type, &data.replace("BESIDE", beside)).unwrap()
+            };
+            let completed = of("complete", r#"{"exitCode":3,"currentBranch":"b","x":BESIDE}"#);
+            let branch = Branch::Named("b".into());
+            assert_eq!(completed, Lifecycle::Completed { branch, exit_code: Some(3) });
+            let failed =
+                of("error", r#"{"a":BESIDE,"fatal":true,"error":"\ud83dx","exitCode":-9}"#);
+            let error = "\u{fffd}x".into();
+            assert_eq!(failed, Lifecycle::Failed { error, exit_code: Some(-9) });
+            let interrupted = of("interrupted", r#"{"reason":"a\udc00","exitCode":BESIDE}"#);
+            let reason = "a\u{fffd}".into();
+            assert_eq!(interrupted, Lifecycle::Interrupted { reason, exit_code: None });
+        }
+        let huge = format!(r#"{{"exitCode":{endless},"currentBranch":"b\ud800"}}"#);
+        let huge = Lifecycle::of("complete", &huge);
+        assert_eq!(huge, Some(Lifecycle::Completed { branch: Branch::Unfit, exit_code: None }));
     }
 }

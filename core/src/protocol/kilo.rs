@@ -1,7 +1,9 @@
 //! The vocabulary of the `kilo` agent (and of opencode's feed, which shares it): what either side
 //! must recognise in its events. Nothing else in the core knows these words.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use super::raw;
 
 /// What a `kilocode` event says of the agent's own session (R30).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,12 +19,12 @@ pub fn session_created(event_type: &str, data: &str) -> Option<SessionCreated> {
     if event_type != "kilocode" || !data.contains("session_created") {
         return None;
     }
-    let data: Map<String, Value> = serde_json::from_str(data).ok()?;
-    if data.get("event")?.as_str()? != "session_created" {
+    let [event, id] = raw::fields(data, ["event", "sessionId"])?;
+    if raw::text(event?)?.0 != "session_created" {
         return None;
     }
-    match data.get("sessionId").and_then(Value::as_str) {
-        Some(id) if is_uuid(id) => Some(SessionCreated::Id(id.to_owned())),
+    match id.and_then(raw::text) {
+        Some((id, _)) if is_uuid(&id) => Some(SessionCreated::Id(id.into_owned())),
         _ => Some(SessionCreated::Unfit),
     }
 }
@@ -82,6 +84,9 @@ mod tests {
         assert_eq!(session_created("kilocode", &data), Some(SessionCreated::Id(id.into())));
         let data = json!({"event": "session_created", "sessionId": "x"}).to_string();
         assert_eq!(session_created("kilocode", &data), Some(SessionCreated::Unfit));
+        let data =
+            format!(r#"{{"event":"session_created","x":[1e999,"\ud800"],"sessionId":"{id}"}}"#);
+        assert_eq!(session_created("kilocode", &data), Some(SessionCreated::Id(id.into())));
         assert_eq!(session_created("output", &data), None);
         assert_eq!(session_created("kilocode", r#"{"event":"other"}"#), None);
     }

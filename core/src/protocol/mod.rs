@@ -10,11 +10,15 @@ mod filter;
 mod frame;
 pub mod kilo;
 pub mod outgoing;
+mod payload;
+pub mod raw;
 mod refusal;
 mod time;
 
 pub use filter::Filter;
-pub use frame::{BadFrame, Frame, FrameLimits, Lifecycle, RejectCode, parse_frame};
+pub(crate) use frame::is_deeper_than;
+pub use frame::{BadFrame, Branch, Frame, FrameLimits, Lifecycle, RejectCode, parse_frame};
+pub use payload::Payload;
 pub use refusal::Refusal;
 pub use time::{format_timestamp, parse_timestamp};
 

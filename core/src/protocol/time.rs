@@ -1,6 +1,7 @@
 //! Timestamps on the wire: ISO 8601 or integer milliseconds in, ISO 8601 out.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 /// Milliseconds since the epoch as `2026-03-07T12:00:00.000Z`. A moment that no calendar has
 /// (beyond the year 9999) is clamped.
@@ -92,7 +93,8 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + year * 365 + year / 4 - year / 100 + day - 719_468
 }
 
-/// Reads ISO 8601 with an offset, or integer milliseconds as text; `None` if it is neither.
+/// Reads ISO 8601 with an offset, a day of it without a time (its beginning in UTC), or integer
+/// milliseconds as text; `None` if it is none of them.
 pub fn parse_timestamp(text: &str) -> Option<i64> {
     if let Some(ms) = parse_plain(text.as_bytes()) {
         return Some(ms);
@@ -100,8 +102,13 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
     if let Ok(ms) = text.parse::<i64>() {
         return Timestamp::from_millisecond(ms).ok().map(|_| ms);
     }
-    let timestamp: Timestamp = text.parse().ok()?;
-    Some(timestamp.as_millisecond())
+    if let Ok(timestamp) = text.parse::<Timestamp>() {
+        return Some(timestamp.as_millisecond());
+    }
+    // The library would read a day out of more than a day, too.
+    let is_day = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let day: Date = is_day.then(|| text.parse().ok()).flatten()?;
+    Some(days(day.year().into(), day.month().into(), day.day().into()) * DAY_MS)
 }
 
 #[cfg(test)]
@@ -114,6 +121,12 @@ mod tests {
         assert_eq!(parse_timestamp("2023-11-14T22:13:20.000Z"), Some(1_700_000_000_000));
         assert_eq!(parse_timestamp("2023-11-14T23:13:20+01:00"), Some(1_700_000_000_000));
         assert_eq!(parse_timestamp("1700000000000"), Some(1_700_000_000_000));
+        assert_eq!(parse_timestamp("2026-03-07"), Some(1_772_841_600_000));
+        assert_eq!(parse_timestamp("2024-02-29"), Some(1_709_164_800_000));
+        assert_eq!(parse_timestamp("1969-12-31"), Some(-86_400_000));
+        for none in ["2026-02-29", "2026-13-01", "2026-03", "2026-03-07T10:00", "-"] {
+            assert_eq!(parse_timestamp(none), None, "{none}");
+        }
         assert_eq!(parse_timestamp("yesterday"), None);
         assert_eq!(parse_timestamp("99999999999999999"), None);
         assert_eq!(format_timestamp(i64::MAX).get(..4), Some("9999"));

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
 use super::LinkId;
 use super::count::FailureCause;
 use super::records::Status;
-use crate::protocol::{BadFrame, Frame};
+use crate::protocol::{BadFrame, Frame, Payload};
 use crate::settings::Millis;
 
 /// How a link proves that it may attach (R25).
@@ -53,7 +51,7 @@ pub struct Failure {
     /// The type of the event; `error` unless given.
     pub event_type: Option<Arc<str>>,
     /// Further fields of the event's data; `error` and `fatal` cannot be overwritten.
-    pub payload: Map<String, Value>,
+    pub payload: Payload,
     /// The caller handles it itself (R10).
     pub suppress_notification: bool,
     /// Only while no wrapper has attached: a launch that failed (R10). Otherwise nothing happens,
@@ -102,11 +100,17 @@ pub enum Command {
     Tick,
     /// The coordinator did not run, or could not store, for this long (R18b).
     Resumed { lost_ms: Millis },
-    /// The first command after a restart (R23).
-    Recover,
+    /// The first command after a restart, and how long nobody was there (R23).
+    Recover { down_ms: Millis },
 }
 
 impl Command {
+    /// The execution whose row must be passed in with the command, unless it is the active one.
+    pub fn row_needed(&self) -> Option<&Arc<str>> {
+        // Of one that has ended a link is only forgotten.
+        self.subject().filter(|_| !matches!(self, Command::LinkClosed { .. }))
+    }
+
     /// The execution that the command names, if it names one.
     pub fn subject(&self) -> Option<&Arc<str>> {
         match self {
@@ -123,7 +127,9 @@ impl Command {
             Command::Interrupt { execution_id, .. } | Command::ClearInterrupt { execution_id } => {
                 execution_id.as_ref()
             }
-            Command::Delete | Command::Tick | Command::Resumed { .. } | Command::Recover => None,
+            Command::Delete | Command::Tick | Command::Resumed { .. } | Command::Recover { .. } => {
+                None
+            }
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Deadlines (R13, R15–R19, R22): none hides another, each says why it woke, and handling a step
 //! late, or twice, changes nothing more.
 //!
-//! Every liveness deadline is a moment of life plus a threshold, so that time the coordinator
-//! lost is given back by moving the moment (R18b). Giving back is bounded: after the first time
+//! Every liveness deadline is a moment of life plus a threshold, or a grace that began then, so
+//! that time the coordinator lost is given back by moving the moment (R18b). A grace alone counts
+//! while it runs (R15), and none is ever shortened (R18b, R23). Giving back is bounded: after the first time
 //! since the last real sign of life it is only done again while the coordinator itself has run
 //! for less than half the stale threshold, so that one that is always late still reaps.
 
@@ -16,6 +17,8 @@ use crate::settings::Millis;
 pub enum Deadline {
     /// A late link is told how the execution ended (R10a).
     LateEnded,
+    /// A basic link has lingered long enough after its wrapper's own ending (R31).
+    Lingered,
     /// SIGTERM was not honoured: SIGKILL (R13).
     Kill,
     /// Nor was SIGKILL (R13).
@@ -35,17 +38,17 @@ pub enum Deadline {
 impl Session {
     /// The earliest moment at which [`super::Command::Tick`] has something to do, and why (R18).
     pub fn next_deadline(&self) -> Option<(Millis, Deadline)> {
-        let late = self.next_ended_at().map(|at| (at, Deadline::LateEnded));
+        let side = self.side_link_deadline();
         let rest = match &self.active {
             Some(active) => self.active_deadline(active),
             None => self.idle_deadline(),
         };
-        earlier(late, rest)
+        earlier(side, rest)
     }
 
     /// What is kept in the row for the time in which the session is not in memory: the deadline
     /// while nothing is active.
-    pub(super) fn stored_wake_at(&self) -> Option<Millis> {
+    pub(crate) fn wake_at_now(&self) -> Option<Millis> {
         match self.active {
             Some(_) => None,
             None => self.idle_deadline().map(|(at, _)| at),
@@ -54,18 +57,18 @@ impl Session {
 
     fn active_deadline(&self, active: &Active) -> Option<(Millis, Deadline)> {
         let record = &active.record;
-        let liveness = match record.status {
+        let liveness = match (record.status, &record.grace) {
             // "More than": one ms beyond the threshold.
-            Status::Pending => {
+            (Status::Pending, _) => {
                 (active.alive_at + self.settings.pending_timeout_ms + 1, Deadline::Pending)
             }
-            _ => (active.alive_at + self.settings.stale_after_ms + 1, Deadline::Stale),
+            (_, Some(grace)) => (grace.deadline, Deadline::Grace),
+            (_, None) => (active.alive_at + self.settings.stale_after_ms + 1, Deadline::Stale),
         };
         let interrupt = record.interrupt.as_ref();
         let candidates = [
             interrupt.and_then(|i| i.kill_at).map(|at| (at, Deadline::Kill)),
             interrupt.and_then(|i| i.fail_at).map(|at| (at, Deadline::NotHonoured)),
-            record.grace.as_ref().map(|grace| (grace.deadline, Deadline::Grace)),
             Some(liveness),
         ];
         candidates.into_iter().fold(None, earlier)
@@ -75,7 +78,8 @@ impl Session {
         let since = self.record.last_activity_at;
         let idle = (!self.record.idle_told)
             .then_some((since + self.settings.idle_after_ms, Deadline::Idle));
-        earlier(idle, Some((since + self.settings.session_ttl_ms, Deadline::Expired)))
+        let expires_at = since + self.settings.session_ttl_ms + self.age_lag_ms;
+        earlier(idle, Some((expires_at, Deadline::Expired)))
     }
 
     /// Handles all that is due, in order.
@@ -85,6 +89,7 @@ impl Session {
         {
             match deadline {
                 Deadline::LateEnded => self.send_ended_frames(now, out),
+                Deadline::Lingered => self.close_lingering(now, out),
                 Deadline::Kill => self.escalate_now(out),
                 Deadline::NotHonoured => {
                     let cause = FailureCause::InterruptNotHonoured;
@@ -158,7 +163,18 @@ impl Session {
     pub(super) fn resumed(&mut self, lost_ms: Millis, now: Millis, out: &mut Transition) {
         let half_stale = self.settings.stale_after_ms / 2;
         let recovery_grace_ms = self.settings.recovery_grace_ms;
+        let lease_ttl_ms = self.settings.lease_ttl_ms;
         let Some(active) = &mut self.active else { return };
+        // Nobody could have extended it meanwhile (R38). Where the wall clock was behind before it
+        // jumped, less was lost: no lease has more left than a new one.
+        if let Some(lease) = &mut active.record.lease
+            && lease.expires_at > now - lost_ms
+        {
+            let given_back = (lease.expires_at + lost_ms).min(now + lease_ttl_ms);
+            lease.expires_at = lease.expires_at.max(given_back);
+            out.changes.active = true;
+            out.changes.session = true;
+        }
         match &mut active.credit {
             Some(credit) => {
                 let ran = now - credit.since - credit.lost_ms - lost_ms;
@@ -178,7 +194,7 @@ impl Session {
             out.changes.active = true;
         }
         if let Some(grace) = &mut active.record.grace {
-            grace.deadline = now + recovery_grace_ms;
+            give_back(grace, lost_ms, recovery_grace_ms, now);
             out.changes.active = true;
         }
         out.changes.session |= out.changes.active;
@@ -188,8 +204,9 @@ impl Session {
         )));
     }
 
-    /// After a restart every link is gone, and recovery counts as a sign of life (R23).
-    pub(super) fn recover(&mut self, now: Millis, out: &mut Transition) {
+    /// After a restart every link is gone, and recovery counts as a sign of life (R23). `down_ms`:
+    /// how long nobody was there.
+    pub(super) fn recover(&mut self, down_ms: Millis, now: Millis, out: &mut Transition) {
         let recovery_grace_ms = self.settings.recovery_grace_ms;
         let kill_grace_ms = self.settings.kill_grace_ms;
         let Some(active) = &mut self.active else { return };
@@ -204,7 +221,7 @@ impl Session {
                 code: close::RESTART,
                 reason: close::RESTART_REASON.to_owned(),
             });
-            grace.deadline = now + recovery_grace_ms;
+            give_back(grace, down_ms, recovery_grace_ms, now);
         }
         if let Some(interrupt) = &mut record.interrupt {
             let killed_at = match interrupt.signal {
@@ -223,9 +240,68 @@ impl Session {
     }
 }
 
+/// A grace keeps what was left of it, gets back what was lost of its time, and has at least the
+/// recovery grace (R18b, R23).
+fn give_back(grace: &mut Grace, lost_ms: Millis, recovery_grace_ms: Millis, now: Millis) {
+    let lost_ms = lost_ms.min(now - grace.started_at).max(0);
+    grace.deadline = (grace.deadline + lost_ms).max(now + recovery_grace_ms);
+}
+
 fn earlier<T>(one: Option<(Millis, T)>, other: Option<(Millis, T)>) -> Option<(Millis, T)> {
     match (one, other) {
         (Some(one), Some(other)) => Some(if other.0 < one.0 { other } else { one }),
         (one, other) => one.or(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Settings;
+    use crate::session::Command;
+    use std::sync::Arc;
+
+    const DAY_MS: Millis = 86_400_000;
+
+    fn started(settings: Settings) -> Session {
+        let mut session = Session::create("s".into(), "ep".into(), Arc::new(settings), 0);
+        let start = Command::Start { execution_id: "e".into(), mode: None, token_hash: None };
+        session.apply(start, None, 0).unwrap();
+        session
+    }
+
+    #[test]
+    fn a_session_is_not_deleted_for_time_that_has_not_passed() {
+        let mut session = started(Settings::default());
+        let failure = Failure::default();
+        session.apply(Command::Fail { execution_id: "e".into(), failure }, None, 0).unwrap();
+        // The wall clock says that a hundred days have passed; one had.
+        session.set_age_lag(99 * DAY_MS);
+        let out = session.apply(Command::Tick, None, 100 * DAY_MS).unwrap();
+        assert!(!out.changes.deleted);
+        assert_eq!(session.next_deadline(), Some((189 * DAY_MS, Deadline::Expired)));
+        let out = session.apply(Command::Tick, None, 189 * DAY_MS).unwrap();
+        assert!(out.changes.deleted);
+    }
+
+    #[test]
+    fn a_lease_keeps_what_was_left_of_it_over_lost_time() {
+        let mut session = started(Settings::default());
+        let lease = |lease_id: &str| Command::AcquireLease {
+            execution_id: "e".into(),
+            lease_id: lease_id.into(),
+            message_id: None,
+        };
+        session.apply(lease("mine"), None, 0).unwrap();
+        session.apply(Command::Resumed { lost_ms: 100_000 }, None, 130_000).unwrap();
+        assert!(session.apply(lease("other"), None, 189_999).is_err());
+        session.apply(lease("other"), None, 190_000).unwrap();
+        // It never has more left than a new one, whatever the clock says of the time.
+        session.apply(Command::Resumed { lost_ms: 3_600_000 }, None, 200_000).unwrap();
+        assert!(session.apply(lease("third"), None, 289_999).is_err());
+        session.apply(lease("third"), None, 290_000).unwrap();
+        // One that had expired before is not brought back.
+        session.apply(Command::Resumed { lost_ms: 1_000 }, None, 400_000).unwrap();
+        session.apply(lease("fourth"), None, 400_000).unwrap();
     }
 }

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, json};
+use serde_json::json;
 
 use super::records::Grace;
 use super::{Count, Effect, Failure, FailureCause, LinkId, NewEvent, Session, Transition};
+use crate::protocol::Payload;
 use crate::settings::Millis;
 
 impl Session {
@@ -21,6 +22,7 @@ impl Session {
         out: &mut Transition,
     ) {
         let grace_ms = self.settings.disconnect_grace_ms;
+        let kept_reason = self.kept_text(reason.clone());
         let active = self.active.as_mut();
         let current = active.filter(|a| a.link.as_ref().is_some_and(|current| current.id == link));
         let Some(active) = current else {
@@ -32,7 +34,7 @@ impl Session {
             started_at: now,
             deadline: now + grace_ms,
             code,
-            reason: reason.to_string(),
+            reason: kept_reason.to_string(),
         });
         out.changes.active = true;
         out.changes.session = true;
@@ -57,10 +59,10 @@ impl Session {
         else {
             return;
         };
-        let mut payload = Map::new();
-        payload.insert("reason".into(), json!(MESSAGE));
-        payload.insert("wsCloseCode".into(), json!(grace.code));
-        payload.insert("wsCloseReason".into(), json!(grace.reason));
+        let mut payload = Payload::default();
+        payload.set("reason", &json!(MESSAGE));
+        payload.set("wsCloseCode", &json!(grace.code));
+        payload.set("wsCloseReason", &json!(grace.reason));
         let failure = Failure {
             message: MESSAGE.into(),
             event_type: Some("wrapper_disconnected".into()),

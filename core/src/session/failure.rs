@@ -4,12 +4,13 @@
 //! Clean-up is owned (R8): flag and grace live in the execution's own record, so whatever is
 //! cleared belongs to the execution that failed.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::lifecycle::Ending;
 use super::records::{ExecutionRecord, Status};
 use super::{Failure, NewEvent, Reply, Session, Transition, unknown_execution};
 use crate::Error;
+use crate::protocol::Branch;
 use crate::settings::Millis;
 
 impl Session {
@@ -48,16 +49,17 @@ impl Session {
     ) {
         let Failure { message, event_type, mut payload, suppress_notification, cause, .. } =
             failure;
-        payload.insert("error".into(), json!(*message));
-        payload.insert("fatal".into(), json!(true));
+        payload.set("error", &json!(*message));
+        payload.set("fatal", &json!(true));
         let event_type = event_type.unwrap_or_else(|| "error".into());
         self.end(
             Ending {
                 status: Status::Failed,
                 error: Some(message),
                 completed_at,
-                branch: None,
-                event: NewEvent::made(event_type, &Value::Object(payload)),
+                branch: Branch::Unnamed,
+                exit_code: None,
+                event: NewEvent::of(event_type, payload.to_string()),
                 own: false,
                 cause: Some(cause),
                 notify: !suppress_notification,

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::Error;
 use crate::protocol::kilo::{self, SessionCreated};
-use crate::protocol::{BadFrame, Frame, Lifecycle, close, outgoing};
+use crate::protocol::{BadFrame, Branch, Frame, Lifecycle, close, outgoing};
 use crate::settings::Millis;
 
 /// What a frame's number says in acknowledged mode.
@@ -166,7 +166,7 @@ impl Session {
                 out.effects.push(Effect::Send(link, text.into()));
                 return;
             }
-            Err(bad) => bad.seq.unwrap_or(numbers.last_number + 1),
+            Err(bad) => bad.seq.unwrap_or(numbers.last_number.saturating_add(1)),
         };
         numbers.last_number = seq;
         match place(seq, last_seq) {
@@ -259,6 +259,9 @@ impl Session {
         let Some(active) = &mut self.active else { return };
         active.alive_at = now;
         active.credit = None;
+        if event_type != "heartbeat" {
+            active.last_event_at = Some(now);
+        }
         self.record.last_activity_at = now;
         let mut dirty = false;
         if is_due(active.record.last_heartbeat_at) {
@@ -307,8 +310,16 @@ impl Session {
 
     /// Once per execution (R30).
     fn remember_agent_session(&mut self, id: &str, out: &mut Transition) {
+        let max_bytes = self.settings.max_id_bytes as usize;
         let Some(active) = &mut self.active else { return };
         if active.record.agent_session_id.is_some() {
+            return;
+        }
+        if id.len() > max_bytes {
+            out.effects.push(Effect::Warn(format!(
+                "execution {}: the agent's session id is longer than max_id_bytes; none is kept",
+                active.record.id
+            )));
             return;
         }
         let id: Arc<str> = id.into();
@@ -321,19 +332,41 @@ impl Session {
 
 /// The wrapper's own terminal event as an ending (R29).
 fn own_ending(lifecycle: Lifecycle, event: NewEvent) -> Ending {
-    let (status, error, branch) = outcome(lifecycle);
+    let Told { status, error, branch, exit_code } = told_by(lifecycle);
     let cause = (status == Status::Failed).then_some(FailureCause::Wrapper);
-    Ending { status, error, completed_at: None, branch, event, own: true, cause, notify: true }
+    Ending {
+        status,
+        error,
+        completed_at: None,
+        branch,
+        exit_code,
+        event,
+        own: true,
+        cause,
+        notify: true,
+    }
 }
 
-/// Status, error and branch that a terminal event tells.
-pub(super) fn outcome(lifecycle: Lifecycle) -> (Status, Option<Arc<str>>, Option<Arc<str>>) {
-    match lifecycle {
-        Lifecycle::Completed { branch } => (Status::Completed, None, branch),
-        Lifecycle::Interrupted { reason } => (Status::Interrupted, Some(reason), None),
-        Lifecycle::Failed { error } => (Status::Failed, Some(error), None),
+/// What a terminal event tells.
+pub(super) struct Told {
+    pub status: Status,
+    pub error: Option<Arc<str>>,
+    pub branch: Branch,
+    pub exit_code: Option<i64>,
+}
+
+pub(super) fn told_by(lifecycle: Lifecycle) -> Told {
+    let (status, error, branch, exit_code) = match lifecycle {
+        Lifecycle::Completed { branch, exit_code } => (Status::Completed, None, branch, exit_code),
+        Lifecycle::Interrupted { reason, exit_code } => {
+            (Status::Interrupted, Some(reason), Branch::Unnamed, exit_code)
+        }
+        Lifecycle::Failed { error, exit_code } => {
+            (Status::Failed, Some(error), Branch::Unnamed, exit_code)
+        }
         Lifecycle::Unfit => unreachable!("an unfit event ends nothing; callers match it first"),
-    }
+    };
+    Told { status, error, branch, exit_code }
 }
 
 pub(super) fn stored_event(frame: Frame, late: bool) -> NewEvent {

@@ -1,25 +1,26 @@
 //! What comes after the end (R10a): evidence is never dropped, and never a second ending.
 //!
-//! Two kinds of link bring it. A *late* link was accepted after the end, because the execution
+//! Three kinds of link bring it. A *late* link was accepted after the end, because the execution
 //! ended without its wrapper's own word; it is told how the execution ended and is closed once
-//! that word has come. A *closing* link was there when the execution ended; frames that were
-//! under way are kept too. Neither changes a status, starts a grace or counts for a deadline of
-//! the execution.
+//! that word has come. A *lingering* link is a basic wrapper's on which that word came: the
+//! wrapper closes it when it has said all, and if not, the coordinator does after a while (R31).
+//! A *closing* link was there when the execution ended; frames that were under way are kept too.
+//! None changes a status, starts a grace or counts for a deadline of the execution.
 
 use std::sync::Arc;
 
 use super::ingest::{
-    Number, adopt_producer, gap_frame, is_unnumbered, outcome, place, refusal_frame,
-    rejected_event, stored_event, volatile_record,
+    Number, Told, adopt_producer, gap_frame, is_unnumbered, place, refusal_frame, rejected_event,
+    stored_event, told_by, volatile_record,
 };
 use super::lifecycle::ended_frame;
 use super::records::{ExecutionRecord, NotificationKind};
 use super::{
-    AcknowledgedLink, Effect, LinkId, LinkMode, LinkState, NewNotification, SIDE_LINKS, Session,
-    SideKind, SideLink, Transition,
+    AcknowledgedLink, Deadline, Effect, LinkId, LinkMode, LinkState, NewNotification, SIDE_LINKS,
+    Session, SideKind, SideLink, Transition,
 };
 use crate::Error;
-use crate::protocol::{BadFrame, Frame, Lifecycle, close, outgoing};
+use crate::protocol::{BadFrame, Branch, Frame, Lifecycle, close, outgoing};
 use crate::settings::Millis;
 
 impl Session {
@@ -52,7 +53,7 @@ impl Session {
         let welcome =
             outgoing::welcome(last_number, &producer, grace_ms, self.frame_limits(), true);
         out.effects.push(Effect::Send(link, welcome.into()));
-        self.keep_side_link(SideLink {
+        let side = SideLink {
             link: LinkState {
                 id: link,
                 acknowledged: Some(AcknowledgedLink { producer, attempt, last_number }),
@@ -60,7 +61,8 @@ impl Session {
             execution_id: record.id.clone(),
             // `ended` follows in a step of its own, due at once.
             kind: SideKind::Late { ended: Some((now, ended_frame(&record))) },
-        });
+        };
+        self.keep_side_link(side, out);
         if is_first {
             out.changes.executions.push(record);
             out.changes.session = true;
@@ -104,7 +106,7 @@ impl Session {
                 return;
             }
             Ok(Frame { seq: Some(seq), .. }) => *seq,
-            Err(bad) => bad.seq.unwrap_or(numbers.last_number + 1),
+            Err(bad) => bad.seq.unwrap_or(numbers.last_number.saturating_add(1)),
         };
         numbers.last_number = seq;
         match place(seq, last_seq) {
@@ -154,12 +156,16 @@ impl Session {
         let Some(lifecycle) = lifecycle.filter(Lifecycle::is_terminal) else { return };
         if !record.own_ending {
             record.own_ending = true;
-            let (status, error, branch) = outcome(lifecycle);
+            let Told { status, error, branch, .. } = told_by(lifecycle);
+            let branch = match self.kept_branch(branch, &record.id, out) {
+                Branch::Named(branch) => Some(branch),
+                Branch::Unnamed | Branch::Unfit => None,
+            };
             out.changes.notifications.push(NewNotification {
                 kind: NotificationKind::LateResult,
                 execution_id: Some(record.id.clone()),
                 status: Some(status),
-                error,
+                error: error.map(|error| self.kept_text(error)),
                 branch,
                 agent_session_id: record.agent_session_id.clone(),
             });
@@ -167,8 +173,7 @@ impl Session {
         let side = &mut self.side_links[index];
         if matches!(side.kind, SideKind::Late { .. }) {
             side.kind = SideKind::Closing;
-            let reason = close::DONE_REASON.into();
-            out.effects.push(Effect::Close(side.link.id, close::DONE, reason));
+            close_done(side, out);
         }
     }
 
@@ -183,13 +188,24 @@ impl Session {
         }
     }
 
-    /// When the next `ended` frame is due.
-    pub(super) fn next_ended_at(&self) -> Option<Millis> {
+    /// Closes the links that have lingered long enough (R31).
+    pub(super) fn close_lingering(&mut self, now: Millis, out: &mut Transition) {
+        for side in &mut self.side_links {
+            if matches!(side.kind, SideKind::Lingering { until } if until <= now) {
+                side.kind = SideKind::Closing;
+                close_done(side, out);
+            }
+        }
+    }
+
+    /// When something is due on a link of an execution that has ended, and what.
+    pub(super) fn side_link_deadline(&self) -> Option<(Millis, Deadline)> {
         let due = self.side_links.iter().filter_map(|side| match &side.kind {
-            SideKind::Late { ended } => ended.as_ref().map(|(at, _)| *at),
+            SideKind::Late { ended } => ended.as_ref().map(|(at, _)| (*at, Deadline::LateEnded)),
+            SideKind::Lingering { until } => Some((*until, Deadline::Lingered)),
             SideKind::Closing => None,
         });
-        due.min()
+        due.min_by_key(|(at, _)| *at)
     }
 
     /// The close of a side link: a late one is answered with 4000.
@@ -199,13 +215,17 @@ impl Session {
         };
         let side = self.side_links.remove(index);
         if matches!(side.kind, SideKind::Late { .. }) {
-            out.effects.push(Effect::Close(link, close::DONE, close::DONE_REASON.into()));
+            close_done(&side, out);
         }
     }
 
-    pub(super) fn keep_side_link(&mut self, side: SideLink) {
+    /// Follows a link from now on; of too many the oldest is not followed any more, hence closed.
+    pub(super) fn keep_side_link(&mut self, side: SideLink, out: &mut Transition) {
         if self.side_links.len() == SIDE_LINKS {
-            self.side_links.remove(0);
+            let oldest = self.side_links.remove(0);
+            if oldest.kind != SideKind::Closing {
+                close_done(&oldest, out);
+            }
         }
         self.side_links.push(side);
     }
@@ -240,4 +260,8 @@ impl Session {
             !replaced
         });
     }
+}
+
+fn close_done(side: &SideLink, out: &mut Transition) {
+    out.effects.push(Effect::Close(side.link.id, close::DONE, close::DONE_REASON.into()));
 }

@@ -12,7 +12,7 @@ use super::{
     SideKind, SideLink, Transition, unknown_execution,
 };
 use crate::Error;
-use crate::protocol::{close, outgoing};
+use crate::protocol::{Branch, close, outgoing};
 use crate::settings::Millis;
 
 /// The only transitions (R1). Everything that changes a status asks [`may_become`].
@@ -45,7 +45,9 @@ pub(super) struct Ending {
     pub status: Status,
     pub error: Option<Arc<str>>,
     pub completed_at: Option<Millis>,
-    pub branch: Option<Arc<str>>,
+    pub branch: Branch,
+    /// The wrapper's `exitCode`.
+    pub exit_code: Option<i64>,
     /// The event that tells it: exactly one.
     pub event: NewEvent,
     /// It is the wrapper's own terminal event (R10a).
@@ -80,6 +82,7 @@ impl Session {
             started_at: None,
             completed_at: None,
             error: None,
+            exit_code: None,
             last_heartbeat_at: None,
             last_event_at: None,
             first_event_id: None,
@@ -92,7 +95,8 @@ impl Session {
             reconnects: 0,
             lease: None,
         };
-        self.active = Some(Active { record, link: None, alive_at: now, credit: None });
+        self.active =
+            Some(Active { record, link: None, alive_at: now, last_event_at: None, credit: None });
         self.record.last_activity_at = now;
         self.record.idle_told = false;
         out.changes.session = true;
@@ -131,7 +135,8 @@ impl Session {
                     status,
                     error: None,
                     completed_at,
-                    branch: None,
+                    branch: Branch::Unnamed,
+                    exit_code: None,
                     event: NewEvent::made("complete", &json!({})),
                     own: false,
                     cause: None,
@@ -148,7 +153,8 @@ impl Session {
                         event: NewEvent::made("interrupted", &json!({"reason": *reason})),
                         error: Some(reason),
                         completed_at,
-                        branch: None,
+                        branch: Branch::Unnamed,
+                        exit_code: None,
                         own: false,
                         cause: None,
                         notify: true,
@@ -168,16 +174,29 @@ impl Session {
         debug_assert!(may_become(active.record.status, ending.status).is_ok());
         let execution_id = active.record.id.clone();
         self.append(&execution_id, ending.event, now, out);
-        let Some(Active { mut record, link, .. }) = self.active.take() else { return };
+        let Some(Active { mut record, link, last_event_at, .. }) = self.active.take() else {
+            return;
+        };
+        record.last_event_at = last_event_at;
+        let branch = match self.kept_branch(ending.branch, &record.id, out) {
+            Branch::Unnamed => None,
+            Branch::Named(branch) => {
+                self.record.branch = Some(branch.clone());
+                Some(branch)
+            }
+            // The session is on no branch that it could name.
+            Branch::Unfit => {
+                self.record.branch = None;
+                None
+            }
+        };
         record.status = ending.status;
-        record.error = ending.error;
+        record.error = ending.error.map(|error| self.kept_text(error));
+        record.exit_code = ending.exit_code;
         record.completed_at = Some(ending.completed_at.unwrap_or(now));
         record.interrupt = None;
         record.grace = None;
         record.own_ending |= ending.own;
-        if let Some(branch) = &ending.branch {
-            self.record.branch = Some(branch.clone());
-        }
         self.record.last_activity_at = now;
         self.record.idle_told = false;
         if ending.notify {
@@ -186,32 +205,43 @@ impl Session {
                 execution_id: Some(execution_id.clone()),
                 status: Some(record.status),
                 error: record.error.clone(),
-                branch: ending.branch,
+                branch,
                 agent_session_id: record.agent_session_id.clone(),
             });
         }
         if let Some(link) = link {
-            self.close_ended(link, &record, out);
+            self.leave_link(link, &record, ending.own, now, out);
         }
         out.effects.push(Effect::Count(Count::Ended(record.status, ending.cause)));
         out.changes.session = true;
         out.changes.executions.push(record);
     }
 
-    /// After the terminal step: acknowledgement, `ended`, close 4000 (R31). The link stays known,
-    /// since frames under way are kept (R10a).
-    fn close_ended(&mut self, link: LinkState, record: &ExecutionRecord, out: &mut Transition) {
+    /// After the terminal step: acknowledgement, `ended`, close 4000; but a basic wrapper's own
+    /// ending leaves it a while (R31). The link stays known, since frames under way are kept
+    /// (R10a).
+    fn leave_link(
+        &mut self,
+        link: LinkState,
+        record: &ExecutionRecord,
+        own: bool,
+        now: Millis,
+        out: &mut Transition,
+    ) {
+        let execution_id = record.id.clone();
+        let linger_ms = self.settings.basic_linger_ms;
+        if own && link.acknowledged.is_none() && linger_ms > 0 {
+            let kind = SideKind::Lingering { until: now + linger_ms };
+            self.keep_side_link(SideLink { link, execution_id, kind }, out);
+            return;
+        }
         if link.acknowledged.is_some() {
             let last_seq = record.producer.as_ref().map_or(0, |producer| producer.last_seq);
             out.effects.push(Effect::Acknowledge(link.id, last_seq));
             out.effects.push(Effect::Send(link.id, ended_frame(record)));
         }
         out.effects.push(Effect::Close(link.id, close::DONE, close::DONE_REASON.into()));
-        self.keep_side_link(SideLink {
-            link,
-            execution_id: record.id.clone(),
-            kind: SideKind::Closing,
-        });
+        self.keep_side_link(SideLink { link, execution_id, kind: SideKind::Closing }, out);
     }
 }
 

@@ -7,8 +7,8 @@
 //!
 //! A [`Session`] holds only what is live: the active execution with its link, grace, interrupt
 //! and producer, and links that late events may still come on. Its size does not depend on the
-//! history (R37). A command names at most one execution ([`Command::subject`]); when that is not
-//! the active one, the caller fetches its row and passes it in.
+//! history (R37). A command names at most one execution; when that is not the active one, the
+//! caller fetches its row and passes it in ([`Command::row_needed`]).
 //!
 //! [`Session::apply`] changes the machine in place. With an error it has changed nothing. The
 //! caller works on a copy and keeps it only once the changes are committed, so that a failed
@@ -18,7 +18,7 @@
 //! What comes in is in `command`, what goes out in `transition`. Each concern has its file:
 //! `lifecycle` (the table of R1 and the one terminal step), `failure` (the one failure path),
 //! `interrupt`, `ingest` (attach, frames, numbers), `late` (what comes after the end),
-//! `disconnect`, `deadlines`, `lease`.
+//! `disconnect`, `deadlines`, `lease`, `text` (how much of a text is kept).
 
 mod command;
 mod count;
@@ -31,6 +31,7 @@ mod late;
 mod lease;
 mod lifecycle;
 pub mod records;
+pub(crate) mod text;
 mod transition;
 
 use std::sync::Arc;
@@ -62,9 +63,11 @@ pub struct Session {
     active: Option<Active>,
     /// Links of executions that have ended, oldest first, at most [`SIDE_LINKS`].
     side_links: Vec<SideLink>,
+    /// See [`Session::set_age_lag`].
+    age_lag_ms: Millis,
 }
 
-/// How many links of ended executions a session follows; of more the oldest is forgotten.
+/// How many links of ended executions a session follows; of more the oldest is closed.
 pub const SIDE_LINKS: usize = 16;
 
 /// The one execution that is pending or running.
@@ -75,6 +78,8 @@ pub struct Active {
     /// Running: the newest sign of life. Pending: since when it waits. Time that the coordinator
     /// lost is added (R18b), so that `alive_at` plus the threshold is always the deadline.
     alive_at: Millis,
+    /// When the newest frame other than a heartbeat came; of the row it is debounced (R14).
+    last_event_at: Option<Millis>,
     credit: Option<Credit>,
 }
 
@@ -115,6 +120,8 @@ struct SideLink {
 enum SideKind {
     /// Accepted after the end; the `ended` frame goes out at this moment, `None` once it has.
     Late { ended: Option<(Millis, Arc<str>)> },
+    /// A basic wrapper's own ending came on it: it may finish what it has to say (R31).
+    Lingering { until: Millis },
     /// A terminal step has closed it; frames under way still arrive.
     Closing,
 }
@@ -167,18 +174,20 @@ impl Session {
             agent_session_id: None,
             wake_at: None,
         };
-        Session { settings, record, active: None, side_links: Vec::new() }
+        Session { settings, record, active: None, side_links: Vec::new(), age_lag_ms: 0 }
     }
 
     /// A session from its rows. After a restart [`Command::Recover`] comes first.
     pub fn load(stored: StoredSession, settings: Arc<Settings>) -> Session {
         let active = stored.active.map(|record| Active {
             alive_at: record.last_heartbeat_at.or(record.started_at).unwrap_or(record.created_at),
+            last_event_at: record.last_event_at,
             record,
             link: None,
             credit: None,
         });
-        Session { settings, record: stored.record, active, side_links: Vec::new() }
+        let record = stored.record;
+        Session { settings, record, active, side_links: Vec::new(), age_lag_ms: 0 }
     }
 
     /// Takes over rows that somebody else has changed, and keeps what is only live: the link and
@@ -191,13 +200,14 @@ impl Session {
             if let Some(earlier) = earlier.filter(|e| e.record.id == active.record.id) {
                 active.link = earlier.link;
                 active.alive_at = active.alive_at.max(earlier.alive_at);
+                active.last_event_at = active.last_event_at.max(earlier.last_event_at);
                 active.credit = earlier.credit;
             }
             active
         });
     }
 
-    /// Applies a command. `subject` is the row of [`Command::subject`] unless that is the active
+    /// Applies a command. `subject` is the row of [`Command::row_needed`] unless that is the active
     /// execution; `None` when there is no such row. With an error nothing has changed.
     pub fn apply(
         &mut self,
@@ -260,7 +270,7 @@ impl Session {
             Command::Delete => self.delete(now, out),
             Command::Tick => self.tick(now, out),
             Command::Resumed { lost_ms } => self.resumed(lost_ms, now, out),
-            Command::Recover => self.recover(now, out),
+            Command::Recover { down_ms } => self.recover(down_ms, now, out),
         }
         Ok(())
     }
@@ -269,7 +279,7 @@ impl Session {
     /// with the wake-up that holds while nothing is active. Called once a commit.
     pub fn row_to_write(&mut self, base_version: u64) -> SessionRecord {
         self.record.version = base_version + 1;
-        self.record.wake_at = self.stored_wake_at();
+        self.record.wake_at = self.wake_at_now();
         self.record.clone()
     }
 
@@ -281,6 +291,23 @@ impl Session {
     /// The active execution's row.
     pub fn active(&self) -> Option<&ExecutionRecord> {
         self.active.as_ref().map(|active| &active.record)
+    }
+
+    /// The active execution as it is now: its row, and what of it is written less often than it
+    /// changes (R14).
+    pub fn active_now(&self) -> Option<ExecutionRecord> {
+        let Active { record, last_event_at, .. } = self.active.as_ref()?;
+        Some(ExecutionRecord { last_event_at: *last_event_at, ..record.clone() })
+    }
+
+    /// For retention it is taken for younger by this: the wall clock has moved on by more than the
+    /// time that has passed, and may be wrong (R19).
+    pub(crate) fn set_age_lag(&mut self, lag_ms: Millis) {
+        self.age_lag_ms = lag_ms;
+    }
+
+    pub(crate) fn age_lag(&self) -> Millis {
+        self.age_lag_ms
     }
 
     /// Whether the active execution has a link.
@@ -365,12 +392,12 @@ struct NewEvent {
 impl NewEvent {
     /// One that the coordinator makes.
     fn made(event_type: impl Into<Arc<str>>, data: &Value) -> NewEvent {
-        NewEvent {
-            event_type: event_type.into(),
-            timestamp: None,
-            late: false,
-            data: data.to_string().into(),
-        }
+        NewEvent::of(event_type.into(), data.to_string())
+    }
+
+    /// The same; `data` is JSON.
+    fn of(event_type: Arc<str>, data: String) -> NewEvent {
+        NewEvent { event_type, timestamp: None, late: false, data: data.into() }
     }
 }
 

@@ -163,11 +163,14 @@ pub struct ExecutionRecord {
     pub started_at: Option<Millis>,
     /// When it became terminal (R5).
     pub completed_at: Option<Millis>,
-    /// For failed and interrupted (R5).
+    /// For failed and interrupted; at most `max_text_bytes` of it (R5).
     pub error: Option<Arc<str>>,
+    /// The integer `exitCode` of its wrapper's terminal event (R29).
+    pub exit_code: Option<i64>,
     /// The stored sign of life, debounced (R14).
     pub last_heartbeat_at: Option<Millis>,
-    /// The same for frames other than heartbeats (R14).
+    /// When the newest frame other than a heartbeat came: debounced in the row of a run that is
+    /// active, exact in a reader's record of it, and once it has ended (R14).
     pub last_event_at: Option<Millis>,
     /// The id of its first event in the log; filters by execution begin there (R37).
     pub first_event_id: Option<u64>,

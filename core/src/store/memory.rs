@@ -11,7 +11,7 @@
 mod queue;
 mod session;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use foldhash::HashMap;
@@ -21,23 +21,28 @@ use crate::lock::RwLock;
 use self::queue::NotificationQueue;
 use self::session::MemorySession;
 use super::{
-    Batch, CommitError, EventPage, FaultKind, LogBounds, NotificationChange, Reader,
-    SessionChanges, SessionFault, SessionSummary, Store, StoredSession, check_batch_entry,
+    Batch, CommitError, Cursor, EventPage, FaultKind, Listed, LogBounds, NotificationChange,
+    OpenReader, Part, PartBuilder, Placed, Reader, SessionChanges, SessionFault, SessionSummary,
+    Store, StoredSession, check_batch_entry,
 };
 use crate::Error;
 use crate::protocol::Filter;
 use crate::session::records::{ExecutionRecord, NotificationRecord, Status};
 use crate::settings::Millis;
 
-/// A store that lives as long as the process.
+/// A store that lives as long as the process. Clones share what it holds: like a file, it can be
+/// opened again by one coordinator after another.
+#[derive(Clone)]
 pub struct MemoryStore {
     state: Arc<RwLock<State>>,
+    /// Sessions that this opener of it leaves out of what is due.
+    hidden: HashSet<Arc<str>>,
 }
 
 impl MemoryStore {
     /// An empty store.
     pub fn new() -> MemoryStore {
-        MemoryStore { state: Arc::default() }
+        MemoryStore { state: Arc::default(), hidden: HashSet::new() }
     }
 }
 
@@ -60,9 +65,27 @@ impl Store for MemoryStore {
         Ok(self.state.read().execution(session_id, execution_id))
     }
 
-    fn active_sessions(&mut self) -> Result<Vec<StoredSession>, Error> {
+    fn active_sessions(&mut self, after: u64, limit: usize) -> Result<Vec<Placed>, Error> {
         let state = self.state.read();
-        Ok(state.active.iter().filter_map(|key| state.by_key(*key)).map(|s| s.stored()).collect())
+        let keys = state.active.range(after.saturating_add(1)..).take(limit);
+        Ok(keys.filter_map(|key| Some((*key, state.ids.get(key)?.clone()))).collect())
+    }
+
+    fn waking_sessions(&mut self, after: u64, limit: usize) -> Result<Vec<Placed>, Error> {
+        let state = self.state.read();
+        let beyond = state.ids.range(after.saturating_add(1)..);
+        let wakes = |id: &Arc<str>| state.sessions.get(id).and_then(|s| s.record.wake_at).is_some();
+        let waking = beyond.filter(|(_, id)| wakes(id)).take(limit);
+        Ok(waking.map(|(key, id)| (*key, id.clone())).collect())
+    }
+
+    fn wake_settings(&mut self) -> Result<Option<String>, Error> {
+        Ok(self.state.read().wake_settings.clone())
+    }
+
+    fn set_wake_settings(&mut self, settings: Option<&str>) -> Result<(), Error> {
+        self.state.write().wake_settings = settings.map(str::to_owned);
+        Ok(())
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<Vec<SessionFault>, CommitError> {
@@ -81,22 +104,30 @@ impl Store for MemoryStore {
         Ok(self.state.read().newest_time)
     }
 
+    fn hide(&mut self, session_id: &Arc<str>, is_hidden: bool) {
+        if is_hidden {
+            self.hidden.insert(session_id.clone());
+        } else {
+            self.hidden.remove(session_id);
+        }
+    }
+
     fn next_wake(&mut self) -> Result<Option<Millis>, Error> {
-        Ok(self.state.read().wakes.first().map(|(at, _)| *at))
+        Ok(self.state.read().waking(&self.hidden).next().map(|(at, _)| at))
     }
 
     fn due_sessions(&mut self, now: Millis, limit: usize) -> Result<Vec<Arc<str>>, Error> {
         let state = self.state.read();
-        let due = state.wakes.iter().take_while(|(at, _)| *at <= now).take(limit);
-        Ok(due.filter_map(|(_, key)| state.ids.get(key).cloned()).collect())
+        let due = state.waking(&self.hidden).take_while(|(at, _)| *at <= now).take(limit);
+        Ok(due.map(|(_, id)| id.clone()).collect())
     }
 
     fn oldest_event(&mut self) -> Result<Option<Millis>, Error> {
-        Ok(self.state.write().oldest_event())
+        Ok(self.state.write().oldest_event(&self.hidden).map(|(_, at)| at))
     }
 
     fn prune_events(&mut self, before: Millis, limit: usize) -> Result<usize, Error> {
-        Ok(self.state.write().prune(before, limit))
+        Ok(self.state.write().prune(&self.hidden, before, limit))
     }
 
     fn next_notification(&mut self, now: Millis) -> Result<Option<NotificationRecord>, Error> {
@@ -111,8 +142,9 @@ impl Store for MemoryStore {
         Ok(self.state.read().notifications.get(id).cloned())
     }
 
-    fn reader(&self) -> Result<Box<dyn Reader>, Error> {
-        Ok(Box::new(MemoryReader { state: self.state.clone() }))
+    fn readers(&self) -> OpenReader {
+        let state = self.state.clone();
+        Arc::new(move || Ok(Box::new(MemoryReader { state: state.clone() })))
     }
 
     fn is_immediate(&self) -> bool {
@@ -141,20 +173,28 @@ impl Reader for MemoryReader {
         &mut self,
         session_id: &str,
         status: Option<Status>,
-        limit: usize,
-    ) -> Result<Vec<ExecutionRecord>, Error> {
+        part: Part,
+    ) -> Result<Listed<ExecutionRecord>, Error> {
         let state = self.state.read();
-        let session = state.sessions.get(session_id);
-        Ok(session.map(|session| session.executions(status, limit)).unwrap_or_default())
+        Ok(match state.sessions.get(session_id) {
+            Some(session) => session.executions(status, part),
+            None => Listed { entries: Vec::new(), next: None },
+        })
     }
 
-    fn sessions(&mut self, limit: usize) -> Result<Vec<SessionSummary>, Error> {
+    fn sessions(&mut self, part: Part) -> Result<Listed<SessionSummary>, Error> {
         let state = self.state.read();
-        let mut newest: Vec<&MemorySession> = state.sessions.values().collect();
-        newest.sort_unstable_by_key(|session| {
-            std::cmp::Reverse((session.record.last_activity_at, session.key))
-        });
-        Ok(newest.into_iter().take(limit).map(MemorySession::summary).collect())
+        let mut newest: Vec<(Cursor, &MemorySession)> =
+            state.sessions.values().map(|session| (session.place(), session)).collect();
+        newest.sort_unstable_by_key(|(place, _)| std::cmp::Reverse(*place));
+        let mut builder = PartBuilder::new(part);
+        let left = newest.into_iter().filter(|(place, _)| part.after.is_none_or(|at| *place < at));
+        for (place, session) in left {
+            if !builder.take(place, session.summary()) {
+                return Ok(builder.finish(false));
+            }
+        }
+        Ok(builder.finish(true))
     }
 
     fn log_bounds(&mut self, session_id: &str) -> Result<Option<LogBounds>, Error> {
@@ -191,11 +231,12 @@ struct State {
     next_key: u64,
     sessions: HashMap<Arc<str>, MemorySession>,
     /// The ids of the sessions that exist, by key.
-    ids: HashMap<u64, Arc<str>>,
+    ids: BTreeMap<u64, Arc<str>>,
     /// The keys of the sessions with an active execution.
     active: BTreeSet<u64>,
     /// `wake_at` and key of the sessions that have one.
     wakes: BTreeSet<(Millis, u64)>,
+    wake_settings: Option<String>,
     /// The keys and ids of all events in the order of commit, for retention. Entries of deleted
     /// sessions stay until they come to the front.
     log_order: VecDeque<(u64, u64)>,
@@ -203,8 +244,13 @@ struct State {
 }
 
 impl State {
-    fn by_key(&self, key: u64) -> Option<&MemorySession> {
-        self.sessions.get(self.ids.get(&key)?)
+    /// Wake-ups and whose they are, the earliest first.
+    fn waking<'a>(
+        &'a self,
+        hidden: &'a HashSet<Arc<str>>,
+    ) -> impl Iterator<Item = (Millis, &'a Arc<str>)> {
+        let named = self.wakes.iter().filter_map(|(at, key)| Some((*at, self.ids.get(key)?)));
+        named.filter(|(_, id)| !hidden.contains(*id))
     }
 
     fn execution(&self, session_id: &str, execution_id: &str) -> Option<ExecutionRecord> {
@@ -324,24 +370,35 @@ impl State {
         }
     }
 
-    fn oldest_event(&mut self) -> Option<Millis> {
-        while let Some(&(key, id)) = self.log_order.front() {
-            let front = self.by_key(key).and_then(|session| session.events.front());
-            if let Some(event) = front.filter(|event| event.id == id) {
-                return Some(event.stored_at);
+    /// The place in `log_order` of the oldest event, and when it was stored.
+    fn oldest_event(&mut self, hidden: &HashSet<Arc<str>>) -> Option<(usize, Millis)> {
+        let mut place = 0;
+        while let Some(&(key, id)) = self.log_order.get(place) {
+            let session_id = self.ids.get(&key);
+            if session_id.is_some_and(|session_id| hidden.contains(session_id)) {
+                place += 1;
+                continue;
+            }
+            let session = session_id.and_then(|session_id| self.sessions.get(session_id));
+            let first = session.and_then(|session| session.events.front());
+            if let Some(event) = first.filter(|event| event.id == id) {
+                return Some((place, event.stored_at));
             }
             // Its session was deleted.
-            self.log_order.pop_front();
+            self.log_order.remove(place);
         }
         None
     }
 
-    fn prune(&mut self, before: Millis, limit: usize) -> usize {
+    fn prune(&mut self, hidden: &HashSet<Arc<str>>, before: Millis, limit: usize) -> usize {
         let mut pruned = 0;
-        while pruned < limit && self.oldest_event().is_some_and(|at| at < before) {
-            let oldest = self.log_order.pop_front().and_then(|(key, _)| self.ids.get(&key));
+        while pruned < limit
+            && let Some((place, at)) = self.oldest_event(hidden)
+            && at < before
+        {
+            let oldest = self.log_order.remove(place).and_then(|(key, _)| self.ids.get(&key));
             if let Some(session) = oldest.and_then(|id| self.sessions.get_mut(id)) {
-                session.events.pop_front();
+                session.prune_first();
                 pruned += 1;
             }
         }

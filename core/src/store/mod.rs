@@ -13,6 +13,7 @@ pub mod faults;
 pub mod memory;
 mod open;
 mod page;
+mod slow;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
@@ -34,6 +35,9 @@ pub struct StoredSession {
     /// The execution whose status is pending or running; at most one (R17).
     pub active: Option<ExecutionRecord>,
 }
+
+/// A session's place in the order in which sessions were made, and its id.
+pub type Placed = (u64, Arc<str>);
 
 /// All that one step changes in one session.
 #[derive(Debug, Clone, Default)]
@@ -106,6 +110,18 @@ pub enum CommitError {
     Lost(String),
     /// It is not known whether it was kept. [`Store::reopen`], then [`Store::was_committed`].
     Unknown(String),
+    /// Nothing was kept and nothing will be: the store is not where it was opened.
+    Gone(Gone),
+}
+
+/// A store whose files were removed, moved or replaced while it was open (R27).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// What happened, and what it means.
+    pub detail: String,
+    /// Events that had been acknowledged and are not kept, as far as is known: those since the
+    /// files were seen last. What they held before that is where they are.
+    pub events: u64,
 }
 
 /// The writer's side. Methods are called by one thread at a time.
@@ -120,9 +136,20 @@ pub trait Store: Send {
         execution_id: &str,
     ) -> Result<Option<ExecutionRecord>, Error>;
 
-    /// All sessions that have an active execution, in the order of their making (recovery, R17,
+    /// Sessions that have an active execution, in the order of their making: the first `limit`
+    /// whose place is beyond `after` (0: from the beginning), each with its place (recovery, R17,
     /// R23).
-    fn active_sessions(&mut self) -> Result<Vec<StoredSession>, Error>;
+    fn active_sessions(&mut self, after: u64, limit: usize) -> Result<Vec<Placed>, Error>;
+
+    /// The same of sessions that have a `wake_at`.
+    fn waking_sessions(&mut self, after: u64, limit: usize) -> Result<Vec<Placed>, Error>;
+
+    /// The settings that all `wake_at` were computed with, in the words of
+    /// [`Store::set_wake_settings`]; `None`: not known (R18).
+    fn wake_settings(&mut self) -> Result<Option<String>, Error>;
+
+    /// Notes them, durably.
+    fn set_wake_settings(&mut self, settings: Option<&str>) -> Result<(), Error>;
 
     /// Keeps a batch. `Ok` lists the sessions that could not be written; all others are kept
     /// durably. With [`CommitError::Lost`] nothing is kept.
@@ -135,14 +162,32 @@ pub trait Store: Send {
     /// Whether the newest commit in the store is this one.
     fn was_committed(&mut self, commit_id: u64) -> Result<bool, Error>;
 
+    /// Looks whether the store is still where it was opened. Where it is not, nothing is kept any
+    /// more. `now` is the coordinator's time.
+    fn gone(&mut self, now: Millis) -> Option<Gone> {
+        let _ = now;
+        None
+    }
+
     /// The newest time a batch wrote; `None` in a new store (R18c).
     fn newest_time(&mut self) -> Result<Option<Millis>, Error>;
+
+    /// The secret that signs tickets, so that they outlive a restart: the one that is kept, or
+    /// else `fresh`, which is kept from then on. A store that keeps none answers `fresh`.
+    fn ticket_secret(&mut self, fresh: &[u8; 32]) -> Result<[u8; 32], Error> {
+        Ok(*fresh)
+    }
 
     /// The smallest `wake_at` of all sessions.
     fn next_wake(&mut self) -> Result<Option<Millis>, Error>;
 
     /// Sessions whose `wake_at` is at or before `now`, the earliest first, at most `limit`.
     fn due_sessions(&mut self, now: Millis, limit: usize) -> Result<Vec<Arc<str>>, Error>;
+
+    /// From now on, or no more, this session is left out by [`Store::next_wake`],
+    /// [`Store::due_sessions`], [`Store::oldest_event`] and [`Store::prune_events`]: it cannot be
+    /// read or written, and shall hold up nobody.
+    fn hide(&mut self, session_id: &Arc<str>, is_hidden: bool);
 
     /// When the oldest stored event was stored.
     fn oldest_event(&mut self) -> Result<Option<Millis>, Error>;
@@ -164,8 +209,13 @@ pub trait Store: Send {
     /// One notification.
     fn notification(&mut self, id: &str) -> Result<Option<NotificationRecord>, Error>;
 
+    /// What opens readers, independent of the writer, for as long as anybody has it.
+    fn readers(&self) -> OpenReader;
+
     /// A new reader, independent of the writer.
-    fn reader(&self) -> Result<Box<dyn Reader>, Error>;
+    fn reader(&self) -> Result<Box<dyn Reader>, Error> {
+        (self.readers())()
+    }
 
     /// Whether a commit costs no I/O, so that a lone caller may do it on its own thread.
     fn is_immediate(&self) -> bool {
@@ -184,8 +234,16 @@ pub trait Store: Send {
 /// A store opened for reading only, beside its owner or without one. It recovers nothing, acts
 /// on no deadline and writes nothing.
 pub trait ReadOnlyStore: Send + Sync {
+    /// What opens readers.
+    fn readers(&self) -> OpenReader;
+
     /// A new reader.
-    fn reader(&self) -> Result<Box<dyn Reader>, Error>;
+    fn reader(&self) -> Result<Box<dyn Reader>, Error> {
+        (self.readers())()
+    }
+
+    /// The secret that signs tickets, where the owner has kept one.
+    fn ticket_secret(&self) -> Result<Option<[u8; 32]>, Error>;
 
     /// The coordinator that owns the store now, if one does.
     fn owner(&self) -> Option<Owner>;
@@ -202,6 +260,9 @@ pub struct Owner {
     pub url: Option<String>,
 }
 
+/// Opens readers of a store, from any thread.
+pub type OpenReader = Arc<dyn Fn() -> Result<Box<dyn Reader>, Error> + Send + Sync>;
+
 /// One row of `Reader::sessions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionSummary {
@@ -209,6 +270,119 @@ pub struct SessionSummary {
     pub record: SessionRecord,
     /// The active execution, or else the one started last.
     pub latest: Option<ExecutionRecord>,
+}
+
+/// Which part of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Go on behind this entry; `None`: from the beginning.
+    pub after: Option<Cursor>,
+    /// At most so many entries.
+    pub limit: usize,
+    /// At most so many bytes of them, about; at least one entry where there is one.
+    pub max_bytes: usize,
+}
+
+impl Part {
+    /// The first `limit` entries, whatever their size.
+    pub fn first(limit: usize) -> Part {
+        Part { after: None, limit, max_bytes: usize::MAX }
+    }
+}
+
+/// A place in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    /// What the list is ordered by; 0 where it is the order of making.
+    pub at: Millis,
+    /// Which of those.
+    pub key: i64,
+}
+
+impl Cursor {
+    /// From what [`Cursor`] is written as.
+    pub fn parse(text: &str) -> Option<Cursor> {
+        let (at, key) = text.split_once('.')?;
+        Some(Cursor { at: at.parse().ok()?, key: key.parse().ok()? })
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}.{}", self.at, self.key)
+    }
+}
+
+/// One part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// Its entries.
+    pub entries: Vec<T>,
+    /// Where the next part begins; `None`: there is none.
+    pub next: Option<Cursor>,
+}
+
+/// Collects a part. Stores offer entries one by one, in order.
+struct PartBuilder<T> {
+    part: Part,
+    entries: Vec<T>,
+    last: Option<Cursor>,
+    bytes: usize,
+}
+
+impl<T: Weigh> PartBuilder<T> {
+    fn new(part: Part) -> PartBuilder<T> {
+        PartBuilder { part, entries: Vec::new(), last: None, bytes: 0 }
+    }
+
+    /// Takes an entry; `false`: there is no room, and this is the end of the part.
+    fn take(&mut self, place: Cursor, entry: T) -> bool {
+        self.bytes = self.bytes.saturating_add(entry.weigh());
+        let has_room = self.entries.len() < self.part.limit
+            && (self.entries.is_empty() || self.bytes <= self.part.max_bytes);
+        if has_room {
+            self.last = Some(place);
+            self.entries.push(entry);
+        }
+        has_room
+    }
+
+    fn finish(self, is_complete: bool) -> Listed<T> {
+        Listed { entries: self.entries, next: self.last.filter(|_| !is_complete) }
+    }
+}
+
+/// What an entry of a list takes, about: in memory, and as JSON.
+trait Weigh {
+    fn weigh(&self) -> usize;
+}
+
+/// The bytes of a text within a JSON string: what has to be escaped takes up to six for one.
+fn as_json(text: &str) -> usize {
+    let cost = |byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..=0x1f => 6,
+        _ => 1,
+    };
+    text.bytes().map(cost).sum()
+}
+
+impl Weigh for ExecutionRecord {
+    fn weigh(&self) -> usize {
+        let texts = [&self.mode, &self.error, &self.agent_session_id, &self.token_hash];
+        let texts = texts.into_iter().flatten().map(|text| as_json(text)).sum::<usize>();
+        size_of::<ExecutionRecord>() + as_json(&self.id) + texts
+    }
+}
+
+impl Weigh for SessionSummary {
+    fn weigh(&self) -> usize {
+        let record = &self.record;
+        let texts = [&record.branch, &record.agent_session_id];
+        let texts = texts.into_iter().flatten().map(|text| as_json(text)).sum::<usize>();
+        let latest = self.latest.as_ref().map_or(0, Weigh::weigh);
+        size_of::<SessionSummary>() + as_json(&record.id) + record.epoch.len() + texts + latest
+    }
 }
 
 /// What is kept of a session's log.
@@ -233,16 +407,18 @@ pub trait Reader: Send {
         execution_id: &str,
     ) -> Result<Option<ExecutionRecord>, Error>;
 
-    /// Executions of a session, the newest first, at most `limit`; optionally of one status.
+    /// Executions of a session, the newest first, optionally of one status; one part of them. A
+    /// session that is not known has none.
     fn executions(
         &mut self,
         session_id: &str,
         status: Option<Status>,
-        limit: usize,
-    ) -> Result<Vec<ExecutionRecord>, Error>;
+        part: Part,
+    ) -> Result<Listed<ExecutionRecord>, Error>;
 
-    /// Sessions, the one with the newest activity first, at most `limit`.
-    fn sessions(&mut self, limit: usize) -> Result<Vec<SessionSummary>, Error>;
+    /// Sessions, the one with the newest activity first; one part of them. One that is active while
+    /// its list is read may be in two parts, or in none.
+    fn sessions(&mut self, part: Part) -> Result<Listed<SessionSummary>, Error>;
 
     /// What is kept of the log; `None` for an unknown session.
     fn log_bounds(&mut self, session_id: &str) -> Result<Option<LogBounds>, Error>;
@@ -259,7 +435,8 @@ pub trait Reader: Send {
         max_bytes: usize,
     ) -> Result<EventPage, Error>;
 
-    /// How many events pass the filter (its limit included).
+    /// How many events pass the filter (its limit included). All of a session and all of some
+    /// executions are known; for other filters the log is walked.
     fn count_events(&mut self, session_id: &str, filter: &Filter) -> Result<u64, Error>;
 
     /// Notifications that are not acknowledged, in order; only the parked ones if asked.

@@ -2,6 +2,7 @@
 
 use super::memory::MemoryStore;
 use super::{ReadOnlyStore, Store};
+use crate::credentials::without_credentials;
 use crate::settings::Millis;
 use crate::{Error, Settings};
 
@@ -61,14 +62,6 @@ impl Location<'_> {
     }
 }
 
-/// A password must not come to light in an error text.
-fn without_credentials(location: &str) -> String {
-    match (location.split_once("://"), location.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
-        _ => location.to_owned(),
-    }
-}
-
 #[cfg(feature = "sqlite")]
 fn open_sqlite(path: &str, settings: &Settings, now: Millis) -> Result<Box<dyn Store>, Error> {
     Ok(Box::new(super::sqlite::SqliteStore::open(path, settings, now)?))
@@ -116,6 +109,18 @@ mod tests {
         }
         let what = refusal("postgresql://me:secret@host/runs");
         assert!(what.contains("not supported yet") && !what.contains("secret"), "{what}");
+        for location in [
+            "postgres:me:secret@host/runs",
+            "postgresql://host/runs?password=secret",
+            "mysql://me:se@secret@host",
+            "me:secret@host",
+        ] {
+            let what = refusal(location);
+            assert!(!what.contains("secret") && what.contains("host"), "{what}");
+        }
+        // A password may have the question mark in it: nothing behind the first is shown.
+        let what = refusal("secret@host?x@y");
+        assert!(!what.contains("secret") && what.contains(FORMS), "{what}");
         assert!(open("memory:", &Settings::default(), 0).is_ok());
     }
 

@@ -38,6 +38,13 @@ impl<'a> PageBuilder<'a> {
         self.passed_over >= PASSED_OVER_LIMIT
     }
 
+    /// Whether that place in the log is behind this one: a store that goes back is damaged, and
+    /// whoever reads on would go round in circles.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn has_passed(&self, id: u64) -> bool {
+        id <= self.page.next_after
+    }
+
     /// Whether the row passes the filter; one that does not is passed over.
     pub(super) fn admits(
         &mut self,

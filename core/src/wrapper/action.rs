@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::Error;
 use crate::protocol::Refusal;
 use crate::protocol::outgoing::Signal;
 use crate::session::records::Status;
@@ -70,8 +71,20 @@ pub struct Refused {
     pub refusal: Option<Refusal>,
     /// The `Stayline-Status` header.
     pub execution_status: Option<Status>,
+    /// The `Retry-After` header, in ms: the next attempt comes no sooner, as far as
+    /// `reconnect_cap_ms` goes (R41).
+    pub retry_after_ms: Option<Millis>,
     /// What went wrong, for people.
     pub detail: String,
+}
+
+impl Refused {
+    /// Whether this is the answer of something that is no server of ours, or is one below another
+    /// base path: trying again will hardly help, but for a roll-out.
+    pub fn is_misplaced(&self) -> bool {
+        let status = self.status.unwrap_or_default();
+        self.refusal.is_none() && matches!(status, 200..400 | 404 | 405 | 410)
+    }
 }
 
 /// What the driver has to do, in order.
@@ -198,4 +211,23 @@ pub enum Outcome {
         /// What it gave up with that.
         unacknowledged: u64,
     },
+}
+
+impl Outcome {
+    /// What a caller is told who wanted something else of the wrapper: [`Error::Disconnected`] when
+    /// it gave up, [`Error::Superseded`] when another one took over, otherwise [`Error::Closed`].
+    pub fn as_error(&self) -> Error {
+        match self {
+            Outcome::Disconnected { reason } => Error::Disconnected { reason: reason.to_string() },
+            Outcome::Replaced => Error::Superseded,
+            Outcome::Done { status: None, .. } => Error::closed("the run has ended"),
+            Outcome::Done { status: Some(status), error, .. } => {
+                let why = error.as_ref().map(|error| format!(" ({error})"));
+                let why = why.unwrap_or_default();
+                Error::closed(format!("the run has ended: {}{why}", status.as_str()))
+            }
+            Outcome::Drained => Error::closed("the wrapper has sent everything and is closed"),
+            Outcome::Closed { .. } => Error::closed("the wrapper was closed by its own host"),
+        }
+    }
 }

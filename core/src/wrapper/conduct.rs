@@ -1,9 +1,10 @@
 //! The agent's run, as the host and the agent report it, turned into events and orders (R49–R54).
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::Error;
 use crate::protocol::outgoing::Signal;
+use crate::protocol::raw;
 use crate::settings::Millis;
 
 use super::Wrapper;
@@ -26,11 +27,12 @@ impl Wrapper {
     /// id, `msg_<execution>_<n>` (R49, R50).
     ///
     /// Errors: [`Error::InvalidArgument`] without a job and while the run is stopping;
-    /// [`Error::Closed`] when the job's execution has had its ending.
+    /// [`Error::Closed`], [`Error::Disconnected`] or [`Error::Superseded`] when the job's execution
+    /// has had its ending, as [`Wrapper::send`].
     pub fn begin_turn(&mut self, _now: Millis) -> Result<String, Error> {
         let job = self.run.job().map(|job| job.execution_id.as_str());
         if self.is_over() && job.is_some() && job == self.execution_id() {
-            return Err(Error::Closed);
+            return Err(self.why_over());
         }
         self.run.begin_turn()
     }
@@ -39,24 +41,28 @@ impl Wrapper {
     /// what it means for the run (R51, R53, R54). After the end it means nothing any more, and is
     /// ignored.
     ///
-    /// Errors: [`Error::Full`], as [`Wrapper::send`]: nothing has happened, call again;
+    /// `properties` is JSON text, which is passed on as it is. Errors: [`Error::InvalidArgument`] where
+    /// it is none; [`Error::Full`], as [`Wrapper::send`]: nothing has happened, call again;
     /// [`Error::InvalidEvent`] when it cannot be passed on; its meaning was heeded all the same.
     pub fn handle_agent_event(
         &mut self,
         event_type: &str,
-        properties: &Value,
+        properties: &str,
         now: Millis,
     ) -> Result<(), Error> {
         if self.is_over() || self.run.is_leftover(self.course.execution_id.as_deref()) {
             return Ok(());
         }
-        let meaning = self.run.kilo.read(event_type, properties);
+        let properties = properties.trim_ascii();
+        let understood = raw::understood(properties)
+            .ok_or_else(|| Error::invalid(format!("the properties {properties} are no JSON")))?;
+        let meaning = self.run.kilo.read(event_type, &understood);
         self.watch_feed(now);
         let entry = self.entry("kilocode", now, &kilo::event_data(event_type, properties));
         let passed = match entry {
             Err(invalid) => Err(invalid),
             Ok(entry) if meaning == Meaning::Nothing => {
-                let droppable = kilo::is_droppable(event_type, properties);
+                let droppable = kilo::is_droppable(event_type, &understood);
                 return self.take_in(entry.droppable(droppable), now);
             }
             // What ends the run must not wait for room.
@@ -119,7 +125,7 @@ impl Wrapper {
 
     /// `kill` came: once per job and signal, and not when the run is ending anyway (R12).
     pub(super) fn killed(&mut self, signal: Signal, now: Millis) {
-        if self.course.draining || self.course.own_ending {
+        if self.course.draining || self.course.own_ending.is_some() {
             return;
         }
         match self.run.kill(signal) {
@@ -134,7 +140,7 @@ impl Wrapper {
 
     /// The execution has ended otherwise: an active job is aborted, once (R46).
     pub(super) fn cut_run_short(&mut self, now: Millis) {
-        if self.course.own_ending {
+        if self.course.own_ending.is_some() {
             return;
         }
         if self.run.cut_short() {
@@ -200,10 +206,10 @@ impl Wrapper {
 
     fn agent_failed(&mut self, text: &str, now: Millis) {
         // Refused only where the end has been reached in another way.
-        let _ = self.fail(&self.shorten(text), now);
+        let _ = self.fail(text, None, now);
     }
 
-    /// The agent's own text, short enough to fit into a frame however it is escaped.
+    /// A text that fits into a frame however it is escaped.
     fn shorten(&self, text: &str) -> String {
         let max = usize::try_from(self.limits.max_frame_bytes / 8).unwrap_or(usize::MAX);
         let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));

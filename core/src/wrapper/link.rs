@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::protocol::outgoing::Signal;
-use crate::protocol::{PROTOCOL_ACKNOWLEDGED, Refusal, close};
+use crate::protocol::{PROTOCOL_ACKNOWLEDGED, Refusal, close, raw};
 use crate::session::records::Status;
 use crate::settings::Millis;
 
@@ -64,14 +64,22 @@ impl Wrapper {
             return;
         }
         match refused.refusal {
-            None => self.lose_link(&refused.detail, now),
+            None => {
+                let not_before = refused.retry_after_ms.unwrap_or_default();
+                let misplaced = refused.is_misplaced() && !refused.detail.is_empty();
+                self.course.misplaced = misplaced.then(|| refused.detail.as_str().into());
+                self.lose_link_until(&refused.detail, not_before, now);
+            }
             Some(Refusal::NotActive) => {
                 let status = refused.execution_status;
                 self.execution_is_done(status, now);
             }
             Some(Refusal::Superseded) => self.stop(Outcome::Replaced, now),
             Some(refusal) => {
-                let reason = format!("the coordinator refused the link ({})", refusal.as_str());
+                let mut reason = format!("the coordinator refused the link ({})", refusal.as_str());
+                if !refused.detail.is_empty() {
+                    reason += &format!(": {}", refused.detail);
+                }
                 self.stop(Outcome::Disconnected { reason: reason.into() }, now);
             }
         }
@@ -96,12 +104,10 @@ impl Wrapper {
             self.refuse_socket(attempt);
             return;
         }
-        let Ok(frame) = serde_json::from_str::<Value>(text) else {
+        // A stop must not be lost for what stands beside it.
+        let Some(frame) = raw::object(text).map(Value::Object) else {
             return;
         };
-        if !frame.is_object() {
-            return;
-        }
         let kind = frame.get("type").and_then(Value::as_str).unwrap_or_default();
         if !self.connection.is_connected() {
             // Nothing counts before the welcome (R45c).
@@ -176,10 +182,12 @@ impl Wrapper {
         for timer in [Timer::Attempt, Timer::Welcome, Timer::GiveUp] {
             self.timers.stop(timer);
         }
+        self.course.misplaced = None;
         if again {
             self.tell(Told::Reconnected);
         }
         self.keep_alive(now);
+        self.outbox.cut_endings(self.link_limits());
         self.outbox.begin_link(again, now);
         self.flush(now);
         if self.run.kilo.feed_in_use && !self.is_over() {
@@ -221,6 +229,9 @@ impl Wrapper {
             self.tell_done(status, error.clone(), 0);
             self.ended_as(Outcome::Done { status, error, unacknowledged: 0 });
             self.cut_run_short(now);
+            if !self.run.is_active() {
+                self.begin_drain(now);
+            }
         }
     }
 
@@ -232,8 +243,17 @@ impl Wrapper {
         self.lose_link(why, now);
     }
 
-    /// The attempt failed or the link broke (R41). A first connection fails fast (R48).
     fn lose_link(&mut self, why: &str, now: Millis) {
+        self.lose_link_until(why, 0, now);
+    }
+
+    /// The attempt failed or the link broke (R41). A first connection fails fast (R48).
+    fn lose_link_until(&mut self, why: &str, not_before: Millis, now: Millis) {
+        if self.course.ended.is_some() && !self.course.late && self.outbox.held() == 0 {
+            // The close that follows `ended` was all that was still to come (R46).
+            self.execution_is_done(None, now);
+            return;
+        }
         if self.connection.is_connected() {
             self.outbox.link_broke();
         }
@@ -241,24 +261,30 @@ impl Wrapper {
             let reason = format!("ingest websocket could not be opened ({why})");
             self.spend(reason.into(), now);
         } else {
-            self.reconnect(now);
+            self.reconnect_until(not_before, now);
         }
     }
 
-    /// Begins the wait before the next attempt, or gives up.
     fn reconnect(&mut self, now: Millis) {
+        self.reconnect_until(0, now);
+    }
+
+    /// Begins the wait before the next attempt, or gives up. The other side may ask for a longer
+    /// wait than ours, but not for one beyond our longest.
+    fn reconnect_until(&mut self, not_before: Millis, now: Millis) {
         if let Some(since) = self.connection.connected_since() {
             self.backoff.link_broke(since, now);
         }
         let basic = self.is_basic();
         let Some((number, delay)) = self.backoff.next(&self.settings, basic, &mut self.random)
         else {
-            self.spend(GAVE_UP.into(), now);
+            self.spend(self.gave_up(), now);
             return;
         };
         self.stop_link_timers();
         self.step(Input::Lost);
         self.tell(Told::Reconnecting(number));
+        let delay = delay.max(not_before.min(self.settings.reconnect_cap_ms));
         self.timers.set(Timer::Retry, now + delay);
         if let Some(give_up_after) = self.settings.give_up_after_ms {
             self.timers.set_once(Timer::GiveUp, now + give_up_after);
@@ -268,7 +294,7 @@ impl Wrapper {
     /// Disconnected for too long (R41).
     pub(super) fn give_up(&mut self, now: Millis) {
         self.close_link(close::DROPPED, "disconnected for too long");
-        self.spend(GAVE_UP.into(), now);
+        self.spend(self.gave_up(), now);
     }
 
     /// The wait is over.
@@ -320,6 +346,15 @@ impl Wrapper {
         let status = status.or(ended.as_ref().and_then(|ended| ended.status));
         let error = ended.and_then(|ended| ended.error);
         self.stop(Outcome::Done { status, error, unacknowledged }, now);
+    }
+
+    /// What the host is told when all attempts are used up; with what somebody has to mend, where
+    /// something else than a server of ours answered.
+    fn gave_up(&self) -> Arc<str> {
+        match &self.course.misplaced {
+            Some(detail) => format!("{GAVE_UP}: {detail}").into(),
+            None => GAVE_UP.into(),
+        }
     }
 
     /// All attempts are used up.

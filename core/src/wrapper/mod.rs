@@ -52,13 +52,15 @@
 //! # Files
 //!
 //! `connection` has the states and their table, `outbox` and `overflow` the events that are held,
-//! `link` what a link brings and how it ends, `sending` what goes out and the drain, `run` and
+//! `ending` what is left of an end that is too
+//! large, `link` what a link brings and how it ends, `sending` what goes out and the drain, `run` and
 //! `conduct` the agent's run, `timers` the deadlines, and `dialect` what agents say.
 
 mod action;
 mod conduct;
 mod connection;
 pub mod dialect;
+mod ending;
 mod link;
 mod outbox;
 mod overflow;
@@ -110,8 +112,8 @@ struct Course {
     execution_id: Option<Arc<str>>,
     /// The first connection is retried like later ones (R48).
     retries_first: bool,
-    /// This wrapper has sent, or buffered, a terminal event.
-    own_ending: bool,
+    /// This wrapper has sent, or buffered, a terminal event: how that ends the execution.
+    own_ending: Option<Status>,
     /// Nothing more is taken in; what is held goes out, then the link is closed (R51).
     draining: bool,
     /// What `ended` said.
@@ -120,6 +122,8 @@ struct Course {
     done_told: bool,
     /// The present link is a late one (R10a).
     late: bool,
+    /// The last attempt was answered by something that is no server of ours: by what.
+    misplaced: Option<Arc<str>>,
     /// The coordinator has closed with 4002, and acknowledged nothing since (R45c).
     violated: bool,
 }

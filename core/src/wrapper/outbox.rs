@@ -18,8 +18,11 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::protocol::format_timestamp;
+use crate::protocol::{FrameLimits, format_timestamp};
+use crate::session::records::Status;
 use crate::settings::{Millis, Overflow, Settings};
+
+use super::ending::{self, Room};
 
 /// Breaks with the same first unacknowledged event, after which it is sent alone (R45d).
 const BREAKS_BEFORE_ALONE: u32 = 3;
@@ -40,10 +43,14 @@ pub(super) enum Mode {
 pub(super) struct Entry {
     /// The frame without its closing brace, so that a number can be added.
     body: String,
+    /// Where its data begins in that.
+    data_at: usize,
+    /// The size of its frame before it was cut, if it was (R40).
+    whole: Option<u64>,
     /// It gives way first (R44).
     pub(super) droppable: bool,
     /// It ends the execution: there is always room for it, and it never gives way (R44).
-    pub(super) lifecycle: bool,
+    pub(super) lifecycle: Option<Status>,
     /// `heartbeat` and `pong` carry no number (R45b).
     takes_number: bool,
     /// How many events it says were lost, if it is a marker: they must not be lost with it.
@@ -53,13 +60,23 @@ pub(super) struct Entry {
 impl Entry {
     /// An event; `data` is JSON text, checked by the caller.
     pub(super) fn new(event_type: &str, timestamp: Millis, data: &str) -> Entry {
-        let body = format!(
-            "{{\"streamEventType\":{},\"timestamp\":\"{}\",\"data\":{data}",
+        let mut body = format!(
+            "{{\"streamEventType\":{},\"timestamp\":\"{}\",\"data\":",
             json!(event_type),
             format_timestamp(timestamp),
         );
+        let data_at = body.len();
+        body += data;
         let takes_number = !matches!(event_type, "heartbeat" | "pong");
-        Entry { body, droppable: false, lifecycle: false, takes_number, tells_lost: 0 }
+        Entry {
+            body,
+            data_at,
+            whole: None,
+            droppable: false,
+            lifecycle: None,
+            takes_number,
+            tells_lost: 0,
+        }
     }
 
     /// Marks it as giving way first.
@@ -68,15 +85,46 @@ impl Entry {
         self
     }
 
-    /// Marks it as ending the execution.
-    pub(super) fn lifecycle(mut self, lifecycle: bool) -> Entry {
-        self.lifecycle = lifecycle;
+    /// Marks it as ending the execution so.
+    pub(super) fn ends_as(mut self, status: Status) -> Entry {
+        self.lifecycle = Some(status);
         self
     }
 
-    /// Whether it ends the execution.
-    pub(super) fn is_lifecycle(&self) -> bool {
+    /// How it ends the execution, where it does.
+    pub(super) fn ending(&self) -> Option<Status> {
         self.lifecycle
+    }
+
+    /// Cuts it, which ends the execution, to the limits of a link (R40); a number is not in them.
+    pub(super) fn cut(&mut self, limits: FrameLimits) {
+        let around = self.data_at + 1;
+        let max_bytes = usize::try_from(limits.max_frame_bytes).unwrap_or(usize::MAX);
+        let nesting = limits.max_nesting.saturating_sub(1);
+        let room = Room { bytes: max_bytes.saturating_sub(around), nesting };
+        let data = &self.body[self.data_at..];
+        if !ending::fits(data, room) {
+            let whole = *self.whole.get_or_insert(self.body.len() as u64 + 1);
+            let cut = ending::cut(&self.body[self.data_at..], room, whole);
+            self.replace_data(&cut);
+        }
+    }
+
+    /// Leaves of what ends the execution only what makes it an ending; whether there was more.
+    fn bare(&mut self) -> bool {
+        let whole = self.whole.unwrap_or(self.bytes());
+        let bare = self.lifecycle.and_then(|_| ending::bare(&self.body[self.data_at..], whole));
+        if let Some(bare) = &bare {
+            self.whole = Some(whole);
+            self.replace_data(bare);
+        }
+        bare.is_some()
+    }
+
+    fn replace_data(&mut self, data: &str) {
+        self.body.truncate(self.data_at);
+        self.body += data;
+        self.body.shrink_to_fit();
     }
 
     /// The frame, without a number.
@@ -252,9 +300,35 @@ impl Outbox {
         self.marker_owed = self.mode == Mode::Basic && again && !self.buffered.is_empty();
         let first = self.acknowledged + 1;
         if self.undeliverable.take() == Some(first) {
-            self.replace_first(now);
+            if self.bare_first() {
+                // What is left of an ending is tried once more, alone.
+                self.breaks = (first, BREAKS_BEFORE_ALONE);
+            } else {
+                self.replace_first(now);
+            }
         }
         self.alone = self.breaks == (first, BREAKS_BEFORE_ALONE);
+    }
+
+    /// Cuts what ends the execution to the limits of a link, under its number (R40).
+    pub(super) fn cut_endings(&mut self, limits: FrameLimits) {
+        for entry in self.numbered.iter_mut().chain(&mut self.buffered) {
+            if entry.lifecycle.is_some() {
+                let before = entry.bytes();
+                entry.cut(limits);
+                self.bytes = self.bytes - before + entry.bytes();
+            }
+        }
+    }
+
+    fn bare_first(&mut self) -> bool {
+        let Some(first) = self.numbered.front_mut() else {
+            return false;
+        };
+        let before = first.bytes();
+        let bared = first.bare();
+        self.bytes = self.bytes - before + first.bytes();
+        bared
     }
 
     fn replace_first(&mut self, now: Millis) {

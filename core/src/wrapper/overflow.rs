@@ -15,7 +15,7 @@ impl Outbox {
     /// dropped by the policy is counted; [`Error::Full`] when the policy is to wait.
     pub(super) fn push(&mut self, entry: Entry, connected: bool) -> Result<(), Error> {
         let goes_straight_out = connected && self.mode() == Mode::Basic;
-        if entry.lifecycle || goes_straight_out || self.fits(entry.bytes()) {
+        if entry.lifecycle.is_some() || goes_straight_out || self.fits(entry.bytes()) {
             self.push_always(entry);
             return Ok(());
         }
@@ -30,7 +30,8 @@ impl Outbox {
             Overflow::Block | Overflow::Auto => return Err(self.full(&entry)),
             // An incoming droppable displaces no other kind.
             Overflow::DropOldest
-                if !entry.droppable && self.displace(entry.bytes(), |kept| !kept.lifecycle) =>
+                if !entry.droppable
+                    && self.displace(entry.bytes(), |kept| kept.lifecycle.is_none()) =>
             {
                 self.push_always(entry);
             }

@@ -222,6 +222,11 @@ impl Run {
         Some(then)
     }
 
+    /// Whether the agent works, is being stopped, or has tasks to run.
+    pub(super) fn is_active(&self) -> bool {
+        self.activity != Activity::Resting
+    }
+
     /// Whether an abort is under way that a kill asked for.
     pub(super) fn is_interrupted(&self) -> bool {
         matches!(self.activity, Activity::Aborting { then: AfterAbort::Interrupted })

@@ -4,7 +4,9 @@
 use serde_json::{Value, json};
 
 use crate::Error;
-use crate::protocol::{FrameLimits, Lifecycle, RejectCode, parse_frame};
+use crate::protocol::{FrameLimits, Lifecycle, RejectCode, parse_frame, raw};
+use crate::session::records::Status;
+use crate::session::text::cut;
 use crate::settings::Millis;
 
 use super::Wrapper;
@@ -16,14 +18,21 @@ use super::timers::Timer;
 /// checked.
 const SEQ_BYTES: u64 = 27;
 
+/// What is told of an error that says nothing.
+const NO_WORDS: &str = "an exception without a message";
+
 impl Wrapper {
     /// Sends an event; `data` is JSON text. Connected, it goes out; otherwise it is buffered, and
     /// so are events sent before `open` (R40).
     ///
+    /// An event that ends the execution always gets through: what is too large or nested too deep
+    /// for a link is cut, and marked by `"truncated": true, "bytes": n`.
+    ///
     /// Errors: [`Error::InvalidEvent`] for what the other side would refuse; [`Error::Full`] when
     /// there is no room and the policy is to wait (R44): wait for [`Wrapper::has_room`], up to
     /// `send_timeout_ms`, and call again; [`Error::Closed`] after the end, and after this
-    /// wrapper's own terminal event (R42).
+    /// wrapper's own terminal event (R42); [`Error::Disconnected`] when it gave up,
+    /// [`Error::Superseded`] when another one took over.
     pub fn send(
         &mut self,
         event_type: &str,
@@ -44,9 +53,11 @@ impl Wrapper {
     }
 
     /// The host ends the run: `complete`, then drain (R51). The job's remaining tasks are skipped.
-    /// A run that a kill has asked to stop does not complete any more: it is `interrupted` (R51).
+    /// A run that a kill has asked to stop does not complete any more: it is `interrupted`, with
+    /// this exit code (R51).
     ///
-    /// [`Error::Closed`] after the end, and after another ending.
+    /// [`Error::Closed`] after the end, and after another ending; [`Error::Disconnected`],
+    /// [`Error::Superseded`], as [`Wrapper::send`].
     pub fn complete(
         &mut self,
         exit_code: i64,
@@ -54,7 +65,7 @@ impl Wrapper {
         now: Millis,
     ) -> Result<(), Error> {
         if self.run.is_interrupted() {
-            return self.interrupted(None, now);
+            return self.interrupted(None, Some(exit_code), now);
         }
         let mut data = json!({"exitCode": exit_code});
         if let Some(branch) = branch {
@@ -63,30 +74,78 @@ impl Wrapper {
         self.end_run("complete", &data, now)
     }
 
-    /// The host ends the run with a fatal `error`, then drain. Errors: as [`Wrapper::complete`],
-    /// and [`Error::InvalidEvent`] for a text that is too large.
-    pub fn fail(&mut self, error: &str, now: Millis) -> Result<(), Error> {
-        self.end_run("error", &json!({"error": error, "fatal": true}), now)
+    /// The host ends the run with a fatal `error`, then drain. The exit code, where there is one,
+    /// is kept with it (R29). A text that is too large is cut (R40). Errors: as
+    /// [`Wrapper::complete`].
+    pub fn fail(&mut self, error: &str, exit_code: Option<i64>, now: Millis) -> Result<(), Error> {
+        let mut data = json!({"error": error, "fatal": true});
+        if let Some(exit_code) = exit_code {
+            data["exitCode"] = json!(exit_code);
+        }
+        self.end_run("error", &data, now)
     }
 
-    /// The host ends the run as `interrupted`, then drain. Errors: as [`Wrapper::fail`].
-    pub fn interrupted(&mut self, reason: Option<&str>, now: Millis) -> Result<(), Error> {
-        let data = match reason {
-            Some(reason) => json!({"reason": reason}),
-            None => json!({}),
-        };
+    /// The host ends the run as `interrupted`, then drain. The exit code, where there is one, is
+    /// kept with it (R29). Errors: as [`Wrapper::fail`].
+    pub fn interrupted(
+        &mut self,
+        reason: Option<&str>,
+        exit_code: Option<i64>,
+        now: Millis,
+    ) -> Result<(), Error> {
+        let mut data = json!({});
+        if let Some(reason) = reason {
+            data["reason"] = json!(reason);
+        }
+        if let Some(exit_code) = exit_code {
+            data["exitCode"] = json!(exit_code);
+        }
         self.end_run("interrupted", &data, now)
+    }
+
+    /// The code that has the run in its hands ended by an error (R51a): the run fails with what is
+    /// told of it, or is interrupted where the code was stopped from outside or a kill has asked
+    /// for it. Errors: as [`Wrapper::complete`], and then there is nothing to do.
+    #[doc(hidden)]
+    pub fn raised(
+        &mut self,
+        what: &str,
+        stopped: bool,
+        exit_code: Option<i64>,
+        now: Millis,
+    ) -> Result<(), Error> {
+        let what = if what.trim().is_empty() { NO_WORDS } else { what };
+        let text = cut(what.into(), self.settings.max_text_bytes as usize);
+        if stopped || self.run.is_interrupted() {
+            return self.interrupted(Some(&text), exit_code, now);
+        }
+        self.fail(&text, exit_code, now)
     }
 
     // --- for the other parts ---
 
     /// Whether nothing more is taken in: closed, draining, or ended by its own event.
     pub(super) fn is_over(&self) -> bool {
-        self.connection.state() == State::Closed || self.course.draining || self.course.own_ending
+        self.connection.state() == State::Closed
+            || self.course.draining
+            || self.course.own_ending.is_some()
     }
 
     fn check_open(&self) -> Result<(), Error> {
-        if self.is_over() { Err(Error::Closed) } else { Ok(()) }
+        if self.is_over() { Err(self.why_over()) } else { Ok(()) }
+    }
+
+    /// Why nothing more is taken in. That the wrapper gave up, or was replaced, is worth knowing;
+    /// after its own ending its host knows better.
+    pub(crate) fn why_over(&self) -> Error {
+        match (self.course.own_ending, &self.outcome) {
+            (Some(status), _) => Error::closed(format!(
+                "this wrapper has ended its run itself, as {}; nothing can follow",
+                status.as_str()
+            )),
+            (None, Some(outcome)) => outcome.as_error(),
+            (None, None) => Error::closed("the run is ending; nothing can follow"),
+        }
     }
 
     /// An event, checked as the other side will check it (R40).
@@ -98,14 +157,16 @@ impl Wrapper {
     ) -> Result<Entry, Error> {
         let data = data.trim_ascii();
         let entry = Entry::new(event_type, timestamp, data);
-        let frame = entry.frame();
-        let bytes = frame.len() as u64;
+        let bytes = entry.bytes();
         let invalid = |reason: &str| Error::InvalidEvent { reason: reason.into(), bytes };
-        let reserved = if self.is_basic() { 0 } else { SEQ_BYTES };
-        let limits = FrameLimits {
-            max_frame_bytes: self.limits.max_frame_bytes.saturating_sub(reserved),
-            ..self.limits
-        };
+        let limits = self.link_limits();
+        let ends_as = Lifecycle::of(event_type, data).and_then(|meaning| status_of(&meaning));
+        if let Some(status) = ends_as.filter(|_| raw::is_json(data)) {
+            let mut ending = entry.ends_as(status);
+            ending.cut(limits);
+            return Ok(ending);
+        }
+        let frame = entry.frame();
         let parsed = parse_frame(&frame, limits).map_err(|bad| invalid(bad.code.as_str()))?;
         // Text that is no single JSON value could still continue the frame: `1,"seq":2`.
         if &*parsed.data != data {
@@ -114,17 +175,24 @@ impl Wrapper {
         if !self.outbox.can_hold(bytes) {
             return Err(invalid("larger than buffer_bytes"));
         }
-        let lifecycle =
-            Lifecycle::of(event_type, data).is_some_and(|meaning| meaning.is_terminal());
-        Ok(entry.lifecycle(lifecycle))
+        Ok(entry)
+    }
+
+    /// What a frame may have on the present link before it has a number, or on the next.
+    pub(super) fn link_limits(&self) -> FrameLimits {
+        let reserved = if self.is_basic() { 0 } else { SEQ_BYTES };
+        FrameLimits {
+            max_frame_bytes: self.limits.max_frame_bytes.saturating_sub(reserved),
+            ..self.limits
+        }
     }
 
     /// Takes an event in, under the overflow policy.
     pub(super) fn take_in(&mut self, entry: Entry, now: Millis) -> Result<(), Error> {
-        let ends = entry.is_lifecycle();
+        let ends_as = entry.ending();
         self.outbox.push(entry, self.connection.is_connected())?;
-        if ends {
-            self.run_ended_itself();
+        if let Some(status) = ends_as {
+            self.run_ended_itself(status);
         }
         self.flush(now);
         Ok(())
@@ -132,8 +200,8 @@ impl Wrapper {
 
     /// Takes in an event of the machine's own, for which there is always room.
     pub(super) fn take_in_always(&mut self, entry: Entry, now: Millis) {
-        if entry.is_lifecycle() {
-            self.run_ended_itself();
+        if let Some(status) = entry.ending() {
+            self.run_ended_itself(status);
         }
         self.outbox.push_always(entry);
         self.flush(now);
@@ -154,8 +222,8 @@ impl Wrapper {
     }
 
     /// A terminal event of this wrapper is on its way: no turn, task or abort matters any more.
-    fn run_ended_itself(&mut self) {
-        self.course.own_ending = true;
+    fn run_ended_itself(&mut self, status: Status) {
+        self.course.own_ending = Some(status);
         self.run.rest();
         for timer in [Timer::Task, Timer::Abort, Timer::Feed] {
             self.timers.stop(timer);
@@ -231,10 +299,20 @@ impl Wrapper {
             self.timers.set_once(Timer::Drain, now + self.settings.drain_delay_ms);
         } else if !self.outbox.is_empty() {
             self.timers.stop(Timer::Drain);
-        } else if self.course.own_ending {
+        } else if self.course.own_ending.is_some() {
             self.timers.set(Timer::Drain, now + self.settings.ack_timeout_ms);
         } else {
             self.finish_drain();
         }
+    }
+}
+
+/// How an event ends the execution, where it does.
+fn status_of(meaning: &Lifecycle) -> Option<Status> {
+    match meaning {
+        Lifecycle::Completed { .. } => Some(Status::Completed),
+        Lifecycle::Interrupted { .. } => Some(Status::Interrupted),
+        Lifecycle::Failed { .. } => Some(Status::Failed),
+        Lifecycle::Unfit => None,
     }
 }

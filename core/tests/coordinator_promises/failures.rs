@@ -3,12 +3,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::fixture::*;
-use stayline::Error;
 use stayline::coordinator::{Clock, Coordinator, FailOptions, ManualClock, Next, Options};
 use stayline::store::faults::Outcome;
-use stayline::store::memory::MemoryStore;
+use stayline::{Error, Settings};
 
 /// A commit was kept, but its report was lost, and with it the news that one session's part had
 /// been refused: rereading must find that out before anything is acknowledged.
@@ -85,14 +85,12 @@ fn a_refused_part_leaves_no_wake_up_behind() {
 /// R17: what turned out to be kept has its deadline, although nobody asks for it again.
 #[test]
 fn an_execution_whose_start_was_of_unknown_outcome_does_not_escape() {
-    let closed = Closed::default();
-    let store = Stubborn { inner: Box::new(MemoryStore::new()), closed: closed.clone() };
-    let host = host_over(Box::new(store));
-    closed.set(true);
+    let host = host();
+    host.faults.fail_reopening(true);
     host.faults.fail_next_commit(Outcome::UnknownKept);
     let told = start(&host.session, "e");
     assert!(matches!(told, Err(Error::StoreUnknown { .. })), "{told:?}");
-    closed.set(false);
+    host.faults.fail_reopening(false);
     host.clock.advance(2_000);
     assert_eq!(host.session.active().unwrap().as_deref(), Some("e"));
     host.clock.advance(400_000);
@@ -104,15 +102,13 @@ fn an_execution_whose_start_was_of_unknown_outcome_does_not_escape() {
 /// has a grace.
 #[test]
 fn an_attach_of_unknown_outcome_leaves_a_run_without_a_link_in_grace() {
-    let closed = Closed::default();
-    let store = Stubborn { inner: Box::new(MemoryStore::new()), closed: closed.clone() };
-    let host = host_over(Box::new(store));
+    let host = host();
     start(&host.session, "e").unwrap();
-    closed.set(true);
+    host.faults.fail_reopening(true);
     host.faults.fail_next_commit(Outcome::UnknownKept);
     let refused = attach(&host.session, "e", Some("p"));
     assert!(matches!(refused, Err(Error::StoreUnknown { .. })), "{:?}", refused.err());
-    closed.set(false);
+    host.faults.fail_reopening(false);
     host.clock.advance(2_000);
     let view = host.session.view().unwrap();
     assert!(!view.link_attached);
@@ -124,18 +120,16 @@ fn an_attach_of_unknown_outcome_leaves_a_run_without_a_link_in_grace() {
 /// A reader is not left behind by a commit that turned out to be kept.
 #[test]
 fn a_frame_of_unknown_outcome_is_seen_once_it_is_known() {
-    let closed = Closed::default();
-    let store = Stubborn { inner: Box::new(MemoryStore::new()), closed: closed.clone() };
-    let host = host_over(Box::new(store));
+    let host = host();
     start(&host.session, "e").unwrap();
     let link = attach(&host.session, "e", Some("p")).unwrap();
     outputs(&link);
     let mut reader = host.session.subscribe(Default::default()).unwrap();
-    closed.set(true);
+    host.faults.fail_reopening(true);
     host.faults.fail_next_commit(Outcome::UnknownKept);
     link.receive(&numbered(1, "a")).unwrap();
     assert_eq!(outputs(&link), ["close 1011 storage failed"]);
-    closed.set(false);
+    host.faults.fail_reopening(false);
     host.clock.advance(2_000);
     let mut ids = Vec::new();
     while let Next::Record(record) = reader.try_next().unwrap() {
@@ -150,6 +144,33 @@ fn a_frame_of_unknown_outcome_is_seen_once_it_is_known() {
     let outputs: Vec<_> =
         outputs_of_wrapper.iter().filter(|e| &*e.event_type == "output").collect();
     assert_eq!(outputs.len(), 2);
+}
+
+/// R45d: one frame that the store refuses costs that frame, and not a commit for each that came with
+/// it.
+#[test]
+fn one_refused_frame_among_thousands_costs_few_commits() {
+    const MANY: u64 = 3_000;
+    let host = host();
+    start(&host.session, "e").unwrap();
+    let link = attach(&host.session, "e", Some("p")).unwrap();
+    outputs(&link);
+    host.faults.poison_data("bad");
+    let before = host.faults.commits();
+    let text = |seq| if seq == 2_000 { "bad" } else { "good" };
+    let frames: Vec<String> = (1..=MANY).map(|seq| numbered(seq, text(seq))).collect();
+    link.submit(&frames).unwrap();
+    let told = wait_for("the acknowledgement", || {
+        let told = outputs(&link);
+        told.iter().any(|frame| frame.contains(&format!("\"ack\",\"seq\":{MANY}"))).then_some(told)
+    });
+    assert!(told.iter().all(|frame| !frame.starts_with("close")), "{told:?}");
+    let commits = host.faults.commits() - before;
+    assert!(commits < 40, "{commits} commits");
+    let log = log(&host.session);
+    assert_eq!(log.len() as u64, MANY);
+    let rejected = log.iter().filter(|event| &*event.event_type == "rejected");
+    assert_eq!(rejected.map(|event| event.id).collect::<Vec<_>>(), [2_000]);
 }
 
 /// R45d: what is behind a failed frame on its link is ignored, also where the requests of a
@@ -335,4 +356,30 @@ fn after_a_panic_everybody_is_told() {
             assert_eq!(host.coordinator.take_notification(None).err(), expected);
         }
     });
+}
+
+#[test]
+fn where_nobody_takes_notifications_none_are_kept() {
+    let clock = ManualClock::new(START);
+    let opened = |notifications: bool| {
+        let options = Options {
+            clock: Clock::Manual(clock.clone()),
+            settings: Settings { notifications, ..Settings::default() },
+            ..Options::default()
+        };
+        let coordinator = Coordinator::open("memory:", options).unwrap();
+        let session = coordinator.session("s").unwrap();
+        start(&session, "e").unwrap();
+        let failed = FailOptions { message: "over".into(), ..FailOptions::default() };
+        assert!(session.fail("e", failed).unwrap());
+        clock.set(clock.now() + 86_400_000);
+        coordinator.handle_due();
+        // The runs themselves are as ever.
+        assert_eq!(session.execution("e").unwrap().record.error.as_deref(), Some("over"));
+        let kinds: Vec<_> =
+            coordinator.notifications(false).unwrap().iter().map(|one| one.kind).collect();
+        (kinds.len(), coordinator.take_notification(Some(Duration::ZERO)).unwrap().is_some())
+    };
+    assert_eq!(opened(true), (2, true));
+    assert_eq!(opened(false), (0, false));
 }

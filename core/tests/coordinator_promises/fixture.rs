@@ -1,7 +1,6 @@
 //! A coordinator in memory or in a file, and a store that can be told how to fail.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use stayline::coordinator::{
@@ -9,11 +8,10 @@ use stayline::coordinator::{
     Output, Session, StartOptions,
 };
 use stayline::protocol::Filter;
-use stayline::session::records::{EventRecord, ExecutionRecord, NotificationRecord};
-use stayline::settings::Millis;
+use stayline::session::records::EventRecord;
+use stayline::store::Store;
 use stayline::store::faults::Faults;
 use stayline::store::memory::MemoryStore;
-use stayline::store::{Batch, CommitError, Reader, SessionFault, Store, StoredSession};
 use stayline::{Error, Settings};
 
 /// When the tests on virtual time take place.
@@ -144,101 +142,5 @@ pub fn quick_settings() -> Settings {
         reconnect_cap_ms: 100,
         disconnect_grace_ms: 300,
         ..Settings::default()
-    }
-}
-
-/// A switch for [`Stubborn`].
-#[derive(Clone, Default)]
-pub struct Closed(Arc<AtomicBool>);
-
-impl Closed {
-    pub fn set(&self, closed: bool) {
-        self.0.store(closed, Ordering::SeqCst);
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        match self.0.load(Ordering::SeqCst) {
-            true => Err(Error::StoreError { detail: "closed on request".into() }),
-            false => Ok(()),
-        }
-    }
-}
-
-/// A store that cannot be opened again while it is switched off, so that the outcome of a commit
-/// stays unknown.
-pub struct Stubborn {
-    pub inner: Box<dyn Store>,
-    pub closed: Closed,
-}
-
-impl Store for Stubborn {
-    fn load(&mut self, session_id: &str) -> Result<Option<StoredSession>, Error> {
-        self.inner.load(session_id)
-    }
-
-    fn load_execution(
-        &mut self,
-        session_id: &str,
-        execution_id: &str,
-    ) -> Result<Option<ExecutionRecord>, Error> {
-        self.inner.load_execution(session_id, execution_id)
-    }
-
-    fn active_sessions(&mut self) -> Result<Vec<StoredSession>, Error> {
-        self.inner.active_sessions()
-    }
-
-    fn commit(&mut self, batch: &Batch) -> Result<Vec<SessionFault>, CommitError> {
-        self.inner.commit(batch)
-    }
-
-    fn reopen(&mut self) -> Result<(), Error> {
-        self.closed.check()?;
-        self.inner.reopen()
-    }
-
-    fn was_committed(&mut self, commit_id: u64) -> Result<bool, Error> {
-        self.closed.check()?;
-        self.inner.was_committed(commit_id)
-    }
-
-    fn newest_time(&mut self) -> Result<Option<Millis>, Error> {
-        self.inner.newest_time()
-    }
-
-    fn next_wake(&mut self) -> Result<Option<Millis>, Error> {
-        self.inner.next_wake()
-    }
-
-    fn due_sessions(&mut self, now: Millis, limit: usize) -> Result<Vec<Arc<str>>, Error> {
-        self.inner.due_sessions(now, limit)
-    }
-
-    fn oldest_event(&mut self) -> Result<Option<Millis>, Error> {
-        self.inner.oldest_event()
-    }
-
-    fn prune_events(&mut self, before: Millis, limit: usize) -> Result<usize, Error> {
-        self.inner.prune_events(before, limit)
-    }
-
-    fn next_notification(&mut self, now: Millis) -> Result<Option<NotificationRecord>, Error> {
-        self.inner.next_notification(now)
-    }
-
-    fn next_notification_at(&mut self, now: Millis) -> Result<Option<Millis>, Error> {
-        self.inner.next_notification_at(now)
-    }
-
-    fn notification(&mut self, id: &str) -> Result<Option<NotificationRecord>, Error> {
-        self.inner.notification(id)
-    }
-
-    fn reader(&self) -> Result<Box<dyn Reader>, Error> {
-        self.inner.reader()
-    }
-
-    fn is_immediate(&self) -> bool {
-        self.inner.is_immediate()
     }
 }

@@ -1,9 +1,15 @@
 //! Links that meet each other: what replaces what, who is told to stop, and what a link that is on
 //! its way out may still do (R10a, R25, R26, R45a).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+
 use crate::fixture::*;
 use stayline::Error;
-use stayline::coordinator::{AttachOptions, Credential, FailOptions, InterruptGrace, StartOptions};
+use stayline::coordinator::{
+    AttachOptions, Credential, FailOptions, InterruptGrace, Link, StartOptions,
+};
 
 #[test]
 fn an_overtaken_attempt_throws_nobody_out() {
@@ -170,4 +176,95 @@ fn when_a_wrapper_was_last_seen_is_known_to_the_moment() {
     // What ends a run from outside is no sign of life.
     host.session.fail("e", FailOptions::default()).unwrap();
     assert!(host.session.execution("e").unwrap().last_seen_at <= Some(heard_at));
+}
+
+/// R14: so is when its newest event came, which is no sign of the wrapper's heart alone; and the
+/// row of a run that has ended says it, too.
+#[test]
+fn when_the_newest_event_came_is_known_to_the_moment() {
+    let host = host();
+    start(&host.session, "e").unwrap();
+    let link = attach(&host.session, "e", Some("p")).unwrap();
+    link.receive(&numbered(1, "a")).unwrap();
+    host.clock.advance(10_000);
+    link.receive(&numbered(2, "b")).unwrap();
+    let came_at = host.clock.now();
+    host.clock.advance(5_000);
+    link.receive(r#"{"streamEventType":"heartbeat","data":{}}"#).unwrap();
+    let listed = host.session.executions(None, 1).unwrap().remove(0).record;
+    let active = host.session.view().unwrap().active.unwrap();
+    for record in [host.session.execution("e").unwrap().record, listed, active] {
+        assert_eq!(record.last_event_at, Some(came_at));
+    }
+    host.session.fail("e", FailOptions::default()).unwrap();
+    assert_eq!(host.session.execution("e").unwrap().record.last_event_at, Some(came_at));
+}
+
+/// What a view says of a session is of one moment.
+#[test]
+fn a_view_never_mixes_two_moments() {
+    let host = host();
+    let stop = Arc::new(AtomicBool::new(false));
+    let looking = {
+        let (session, stop) = (host.session.clone(), stop.clone());
+        std::thread::spawn(move || {
+            let mut looks = 0;
+            while !stop.load(Ordering::SeqCst) {
+                let Ok(view) = session.view() else { continue };
+                looks += 1;
+                let running = view.active.is_some_and(|active| active.started_at.is_some());
+                assert!(running || !view.link_attached, "a link of nobody, at look {looks}");
+            }
+            looks
+        })
+    };
+    for n in 0..20_000 {
+        let id = format!("e{n}");
+        start(&host.session, &id).unwrap();
+        let link = attach(&host.session, &id, None).unwrap();
+        host.session.fail(&id, FailOptions::default()).unwrap();
+        drop(link);
+    }
+    stop.store(true, Ordering::SeqCst);
+    assert!(looking.join().unwrap() > 0);
+}
+
+/// So much is under way that every link is congested: one with nothing under way is told, too, when
+/// that is over.
+#[test]
+fn a_link_that_others_have_congested_is_woken_when_there_is_room() {
+    let host = host();
+    let busy: Vec<Link> = (0..2)
+        .map(|n| {
+            let session = host.coordinator.session(&format!("busy{n}")).unwrap();
+            start(&session, "e").unwrap();
+            attach(&session, "e", None).unwrap()
+        })
+        .collect();
+    start(&host.session, "e").unwrap();
+    let idle = attach(&host.session, "e", None).unwrap();
+    let woken = stayline::wake::EventFd::new().unwrap();
+    idle.set_waker(Some(woken.clone()));
+    let (waits, does_wait) = mpsc::channel();
+    let (go, gate) = mpsc::channel::<()>();
+    host.faults.before_commit(move |_| {
+        let _ = waits.send(());
+        let _ = gate.recv_timeout(PATIENCE);
+    });
+    let [first, second] = <[Link; 2]>::try_from(busy).ok().unwrap();
+    let frame =
+        format!(r#"{{"streamEventType":"output","data":{{"text":"{}"}}}}"#, "x".repeat(900_000));
+    let writer = std::thread::spawn({
+        let frame = frame.clone();
+        move || first.submit(&[frame]).unwrap()
+    });
+    does_wait.recv().unwrap();
+    // Behind the commit that waits.
+    second.submit(&vec![frame; 80]).unwrap();
+    assert!(idle.is_congested());
+    woken.clear();
+    drop(go);
+    writer.join().unwrap();
+    assert!(woken.wait(Some(PATIENCE)), "nobody told that there is room");
+    assert!(!idle.is_congested());
 }

@@ -249,7 +249,7 @@ fn call_until_closed(session: &Session, started: &AtomicU64) -> u64 {
         };
         match run() {
             Ok(()) => ended += 1,
-            Err(Error::Closed) => return ended,
+            Err(Error::Closed { .. }) => return ended,
             Err(other) => panic!("{other}"),
         }
     }
@@ -257,6 +257,50 @@ fn call_until_closed(session: &Session, started: &AtomicU64) -> u64 {
 }
 
 /// R26: of many links for one execution the last one accepted is the one; the others are told.
+/// One that only reads has nobody who does things for others: each call is answered all the same.
+#[test]
+fn calls_on_a_read_only_coordinator_are_all_answered() {
+    must_end("calling a read-only coordinator", || {
+        let folder = tempfile::tempdir().unwrap();
+        let location = format!("sqlite:{}", folder.path().join("runs.db").display());
+        let owner = open(&location);
+        start(&owner.session("s").unwrap(), "e").unwrap();
+        let reading = Coordinator::open_read_only(&location, Default::default()).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let session = reading.session("s").unwrap();
+                    for _ in 0..5_000 {
+                        let refused = session.fail("e", FailOptions::default());
+                        assert!(matches!(refused, Err(Error::InvalidArgument { .. })));
+                    }
+                });
+            }
+        });
+    });
+}
+
+/// R18: a notification that comes again comes at its moment, not when the coordinator looks next.
+#[test]
+fn a_rejected_notification_comes_again_at_its_moment() {
+    const TIMES: u32 = 20;
+    let settings =
+        stayline::Settings { notification_attempts: TIMES + 2, ..stayline::Settings::default() };
+    let coordinator =
+        Coordinator::open("memory:", Options { settings, ..Options::default() }).unwrap();
+    let session = coordinator.session("s").unwrap();
+    start(&session, "e").unwrap();
+    session.fail("e", FailOptions::default()).unwrap();
+    let began = Instant::now();
+    for _ in 0..TIMES {
+        let taken = coordinator.take_notification(Some(PATIENCE)).unwrap().unwrap();
+        coordinator.reject_notification(&taken.id, 50).unwrap();
+    }
+    assert!(coordinator.take_notification(Some(PATIENCE)).unwrap().is_some());
+    // Twenty looks would be twenty seconds.
+    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+}
+
 #[test]
 fn of_many_links_at_once_one_remains() {
     let coordinator = open("memory:");

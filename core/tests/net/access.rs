@@ -42,6 +42,40 @@ fn a_server_for_others_needs_a_key() {
 }
 
 #[test]
+fn what_cannot_work_is_refused_before_anything_is_bound() {
+    let coordinator = Coordinator::open("memory:", Options::default()).unwrap();
+    let refused = |options: ServerOptions| {
+        let refused = serve(coordinator.clone(), "127.0.0.1:0", options).unwrap_err();
+        assert_eq!(refused.name(), "InvalidArgument");
+        refused.to_string()
+    };
+    let with_key = |key: &str| ServerOptions { key: Some(key.into()), ..ServerOptions::default() };
+    let with_path =
+        |path: &str| ServerOptions { base_path: path.into(), ..ServerOptions::default() };
+    let everybody =
+        || ServerOptions { allowed_origins: vec!["*".into()], ..ServerOptions::default() };
+    for key in ["a key\n", " a key", "kéy", ""] {
+        let told = refused(with_key(key));
+        assert!(told.contains("the server's key") && !told.contains("a key\n"), "{told}");
+    }
+    for path in
+        ["/{session_id}", "/{*rest}", "/*", "/:id", "/a b", "/a?b", "a", "/a//b", "/%7Ba%7D"]
+    {
+        assert!(refused(with_path(path)).contains(&format!("{path:?}")), "{path}");
+    }
+    assert!(refused(everybody()).contains("set a key"));
+    serve(
+        coordinator.clone(),
+        "127.0.0.1:0",
+        ServerOptions { key: Some("k".into()), ..everybody() },
+    )
+    .unwrap();
+    let server = serve(coordinator.clone(), "127.0.0.1:0", with_path("/a/b.c/")).unwrap();
+    assert!(server.url().ends_with("/a/b.c"));
+    assert_eq!(http(server.address(), "GET", "/a/b.c/health", &[], "").status, 200);
+}
+
+#[test]
 fn without_a_key_foreign_hosts_and_origins_are_refused() {
     let host = host();
     host.start("e");

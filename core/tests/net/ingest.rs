@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 use stayline::Settings;
 use stayline::net::server::ServerOptions;
+use stayline::protocol::Filter;
 use stayline::session::records::Status;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{ASK, Peer, acknowledged_path, host, host_with};
+use crate::support::{ASK, Peer, acknowledged_path, host, host_with, prompt, wait_for};
 
 fn output(n: u64) -> Value {
     json!({"streamEventType": "output", "data": {"n": n}})
@@ -37,9 +38,37 @@ fn basic_mode_stores_events_in_order_and_ends_with_4000() {
     assert_eq!(host.session().view().unwrap().record.branch.as_deref(), Some("main"));
 }
 
+/// R31: such a wrapper says its last words behind its ending, and then closes by itself.
+#[test]
+fn a_basic_wrapper_is_let_finish() {
+    let host = host_with(Settings::default(), ServerOptions::default());
+    host.start("e");
+    let mut link = host.basic("e");
+    link.send(&json!({"streamEventType": "interrupted", "data": {"exitCode": 130}}));
+    let view = host.wait_until("e", Status::Interrupted);
+    assert_eq!(view.record.exit_code, Some(130));
+    // The next run does not wait for it, nor cut it off.
+    host.start("f");
+    let next = host.basic("f");
+    for n in 1..=20 {
+        link.send(&output(n));
+    }
+    link.socket.close(None).unwrap();
+    wait_for(|| (host.types().len() == 21).then_some(()));
+    while let Ok(message) = link.socket.read() {
+        assert!(message.is_close(), "nothing else is said to it: {message:?}");
+    }
+    let page = host.session().events(&Filter::default()).unwrap();
+    let late: Vec<bool> = page.events.iter().map(|event| event.late).collect();
+    assert_eq!((late[0], late[1..].iter().all(|late| *late)), (false, true));
+    let record = host.session().execution("f").unwrap().record;
+    assert_eq!((record.status, record.grace), (Status::Running, None));
+    drop(next);
+}
+
 #[test]
 fn bad_frames_are_answered_and_the_link_stays_open() {
-    let settings = Settings { max_frame_bytes: 4_096, ..Settings::default() };
+    let settings = Settings { max_frame_bytes: 4_096, ..prompt() };
     let host = host_with(settings, ServerOptions::default());
     host.start("e");
     let mut link = host.basic("e");
@@ -168,7 +197,7 @@ fn what_still_arrives_while_a_link_closes_is_kept_as_late() {
     assert_eq!((code, frames.last().unwrap()["status"].as_str()), (4000, Some("failed")));
     drop(link);
     crate::support::wait_for(|| (host.events().len() == 3).then_some(()));
-    let page = session.events(&stayline::protocol::Filter::default()).unwrap();
+    let page = session.events(&Filter::default()).unwrap();
     let late: Vec<bool> = page.events.iter().map(|event| event.late).collect();
     assert_eq!(late, [false, true, true]);
 }

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use serde_json::json;
 use stayline::Settings;
-use stayline::net::server::ServerOptions;
+use stayline::coordinator::{Coordinator, Options};
+use stayline::net::server::{ServerOptions, serve};
 use stayline::session::records::Status;
+use stayline::store::faults::Faults;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use crate::support::{Host, PATIENCE, Peer, all_events, host, host_with, wait_for};
+use crate::support::{Host, PATIENCE, Peer, all_events, host, host_with, prompt, wait_for};
 
 /// Code and reason of the grace that the execution is in.
 fn grace(host: &Host) -> (u16, String) {
@@ -67,7 +69,12 @@ fn a_close_without_a_code_and_a_lost_connection_count_as_1006() {
 
 fn quick_to_give_up() -> Settings {
     // Long enough that a busy machine does not make a lively peer look dead.
-    Settings { ping_interval_ms: 100, link_timeout_ms: 2_000, ..Settings::default() }
+    Settings {
+        ping_interval_ms: 100,
+        link_timeout_ms: 2_000,
+        basic_link_timeout_ms: 2_000,
+        ..prompt()
+    }
 }
 
 #[test]
@@ -108,7 +115,7 @@ fn a_slow_coordinator_is_not_the_wrappers_fault() {
     assert_eq!(view.record.reconnects, 0);
 }
 
-/// While a commit stands still nobody pings the peer, so its silence says nothing.
+/// While a commit stands still the peer is asked on as ever, and one that answers is there.
 #[test]
 fn a_commit_longer_than_the_link_timeout_gives_nobody_up() {
     let host = host_with(quick_to_give_up(), ServerOptions::default());
@@ -121,13 +128,72 @@ fn a_commit_longer_than_the_link_timeout_gives_nobody_up() {
         }
     });
     link.send(&json!({"streamEventType": "output"}));
-    wait_for(|| (host.types() == ["output"]).then_some(()));
-    // Asked first, not given up.
-    let asked = link.socket.read().unwrap();
-    assert!(asked.is_ping(), "{asked:?}");
+    // Each is answered by the next read.
+    let mut asked = 0;
+    while host.types() != ["output"] {
+        let message = link.socket.read().unwrap();
+        assert!(message.is_ping(), "{message:?}");
+        asked += 1;
+    }
+    assert!(asked >= 10, "only {asked} times in 3 s of silence");
     link.send(&json!({"streamEventType": "complete", "data": {"exitCode": 0}}));
     assert_eq!(link.rest().1, 4000);
     assert_eq!(host.wait_until("e", Status::Completed).record.reconnects, 0);
+}
+
+/// A host whose commits the tests can hold up: each one waits for a thread of its own.
+fn on_disk(directory: &tempfile::TempDir) -> Host {
+    let faults = Faults::new();
+    let location = format!("sqlite:{}", directory.path().join("runs.db").display());
+    let options =
+        Options { settings: prompt(), faults: Some(faults.clone()), ..Default::default() };
+    let coordinator = Coordinator::open(&location, options).unwrap();
+    let server = serve(coordinator.clone(), "127.0.0.1:0", ServerOptions::default()).unwrap();
+    Host { coordinator, server, faults }
+}
+
+/// Waits until the other end has all that was written, read or not.
+#[cfg(target_os = "linux")]
+fn wait_until_arrived(stream: &TcpStream) {
+    let port = format!(":{:04X}", stream.local_addr().unwrap().port());
+    wait_for(|| {
+        let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let ours = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let mut ours = ours.filter(|fields| fields.len() > 4 && fields[1].ends_with(&port));
+        ours.next().is_some_and(|fields| fields[4].starts_with("00000000:")).then_some(())
+    });
+}
+
+/// A basic wrapper cannot say again what it has said before it went.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_had_arrived_is_read_though_nothing_can_be_written_any_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let host = on_disk(&directory);
+    host.start("e");
+    let mut link = host.basic("e");
+    let (release, released) = mpsc::channel::<()>();
+    host.faults.before_commit(move |_| {
+        let _ = released.recv_timeout(PATIENCE);
+    });
+    // More than is read ahead of the commits, with something that is answered; what is left of it
+    // fits into the kernel's buffer.
+    const EVENTS: usize = 4_000;
+    let mut frames = vec![json!({"streamEventType": "output", "data": {}}); EVENTS];
+    frames.insert(100, json!("no event"));
+    frames.push(json!({"streamEventType": "complete", "data": {"exitCode": 3}}));
+    for some in frames.chunks(100) {
+        link.send_all(some);
+        wait_until_arrived(link.socket.get_ref());
+    }
+    let stream = link.socket.get_ref();
+    // As the kernel ends what a killed process leaves unread.
+    rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO)).unwrap();
+    drop(link);
+    drop(release);
+    let view = host.wait_until("e", Status::Completed);
+    assert_eq!(view.record.exit_code, Some(3));
+    assert_eq!(host.types().len(), EVENTS + 1);
 }
 
 /// What a sender gets rid of while nothing is committed is bounded by the kernel's buffers and
@@ -137,20 +203,7 @@ fn while_commits_stand_still_the_sender_is_held_back() {
     const WANTED_BYTES: usize = 256 * 1024 * 1024;
     const BOUND_BYTES: usize = 64 * 1024 * 1024;
     let directory = tempfile::tempdir().unwrap();
-    let faults = stayline::store::faults::Faults::new();
-    let location = format!("sqlite:{}", directory.path().join("runs.db").display());
-    let coordinator = stayline::coordinator::Coordinator::open(
-        &location,
-        stayline::coordinator::Options {
-            faults: Some(faults.clone()),
-            ..stayline::coordinator::Options::default()
-        },
-    )
-    .unwrap();
-    let server =
-        stayline::net::server::serve(coordinator.clone(), "127.0.0.1:0", ServerOptions::default())
-            .unwrap();
-    let host = Host { coordinator, server, faults };
+    let host = on_disk(&directory);
     host.start("e");
     let mut link = host.basic("e");
     let (release, released) = mpsc::channel::<()>();
@@ -206,6 +259,22 @@ fn a_closing_server_says_1012_and_keeps_what_was_sent() {
             .is_err()
     );
     host.server.close();
+}
+
+#[test]
+fn what_was_sent_is_stored_when_closing_returns_however_slow_the_disk_is() {
+    let host = host();
+    host.start("e");
+    let mut link = host.basic("e");
+    host.faults.before_commit(|_| std::thread::sleep(Duration::from_millis(300)));
+    let frames: Vec<_> =
+        (0..10).map(|n| json!({"streamEventType": "output", "data": {"n": n}})).collect();
+    link.send_all(&frames);
+    let reader = std::thread::spawn(move || link.rest());
+    host.server.close();
+    assert_eq!(all_events(&host.session()).len(), 10);
+    assert_eq!(reader.join().unwrap().1, 1012);
+    assert_eq!(grace(&host).0, 1012);
 }
 
 #[test]

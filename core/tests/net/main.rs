@@ -5,6 +5,10 @@
 #![cfg(all(feature = "server", feature = "client", feature = "sqlite"))]
 
 mod access;
+mod authorize;
+mod bounds;
+mod hops;
+mod hostile;
 mod ingest;
 mod links;
 mod proxy;
@@ -12,6 +16,9 @@ mod refusals;
 mod rest;
 mod stream;
 mod support;
+mod threads;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tunnel;
 mod wrapper;

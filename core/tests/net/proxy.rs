@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 /// Bytes that a connection may carry before it is cut.
 const UNLIMITED: i64 = i64::MAX;
@@ -16,6 +16,7 @@ struct Control {
     live: Mutex<Vec<Arc<Connection>>>,
     connections: AtomicUsize,
     refusing: AtomicBool,
+    stalled: Arc<Stall>,
 }
 
 struct Connection {
@@ -24,6 +25,26 @@ struct Connection {
     budget: AtomicI64,
     /// Carries nothing any more, and tells nobody.
     swallowing: AtomicBool,
+    /// Carries nothing for now.
+    stalled: Arc<Stall>,
+}
+
+/// Whether connections stand still; what they were given is carried later.
+#[derive(Default)]
+struct Stall {
+    on: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Stall {
+    fn set(&self, on: bool) {
+        *self.on.lock().unwrap() = on;
+        self.changed.notify_all();
+    }
+
+    fn wait_until_over(&self) {
+        let _on = self.changed.wait_while(self.on.lock().unwrap(), |on| *on).unwrap();
+    }
 }
 
 impl Connection {
@@ -90,6 +111,11 @@ impl Proxy {
         }
     }
 
+    /// Nothing goes through until it is switched off; then everything does.
+    pub fn stall(&self, on: bool) {
+        self.control.stalled.set(on);
+    }
+
     /// New connections are closed at once.
     pub fn refuse(&self, on: bool) {
         self.control.refusing.store(on, Ordering::SeqCst);
@@ -106,6 +132,7 @@ impl Control {
             far,
             budget: AtomicI64::new(budget),
             swallowing: AtomicBool::new(false),
+            stalled: Arc::clone(&self.stalled),
         });
         self.live.lock().unwrap().push(Arc::clone(&connection));
         let there = Arc::clone(&connection);
@@ -117,6 +144,7 @@ impl Control {
 fn pass(connection: &Connection, mut from: &TcpStream, mut to: &TcpStream, counted: bool) {
     let mut buffer = [0; 4096];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
+        connection.stalled.wait_until_over();
         if connection.swallowing.load(Ordering::SeqCst) {
             continue;
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 use stayline::Settings;
 use stayline::coordinator::FailOptions;
-use stayline::net::server::ServerOptions;
+use stayline::net::server::{Authorization, ServerOptions};
 
 use crate::support::{ASK, Host, Peer, Refused, TOKEN, acknowledged_path, host, host_with, http};
 
@@ -107,7 +107,7 @@ fn the_hosts_own_check_comes_after_the_execution_is_known() {
     let authorize = move |session: &str, execution: &str, bearer: Option<&str>| {
         let call = (session.to_owned(), execution.to_owned(), bearer.map(str::to_owned));
         asking.lock().unwrap().push(call);
-        bearer == Some("open sesame")
+        if bearer == Some("open sesame") { Authorization::Allow } else { Authorization::Deny }
     };
     let options =
         ServerOptions { authorize: Some(Arc::new(authorize)), ..ServerOptions::default() };

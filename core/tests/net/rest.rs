@@ -54,6 +54,7 @@ fn a_run_is_started_watched_interrupted_and_failed() {
 
     let list = get(&host, "/sessions/a%2Fb/executions?status=failed").json();
     assert_eq!(list["executions"][0]["error"], "boom");
+    assert_eq!(list["executions"][0]["exitCode"], Value::Null);
     assert_eq!(
         get(&host, "/sessions/a%2Fb/executions?status=running").json(),
         json!({"executions": []})
@@ -92,6 +93,49 @@ fn mistakes_are_told() {
     assert_eq!(get(&host, "/nowhere").json()["error"], "NotFound");
     assert_eq!(http(host.address(), "DELETE", "/health", &[], "").status, 405);
     assert_eq!(get(&host, "/health").json(), json!({"status": "ok"}));
+}
+
+#[test]
+fn what_is_no_text_in_an_address_is_named_as_it_was_sent() {
+    let host = host();
+    host.start("e");
+    for (method, path, named) in [
+        ("GET", "/sessions/a%ffb", "a%ffb"),
+        ("GET", "/sessions/%C3/executions", "%C3"),
+        ("GET", "/sessions/s/executions/%80", "%80"),
+        ("POST", "/sessions/s%fe/executions/e/fail", "s%fe"),
+        ("POST", "/sessions/s/executions/e%fe/interrupt", "e%fe"),
+        ("DELETE", "/sessions/%ed%a0%80", "%ed%a0%80"),
+        ("GET", "/sessions/%ff/events", "%ff"),
+        ("GET", "/sessions?cursor=%ff", "cursor=%ff"),
+        ("GET", "/sessions/s/executions?status=%ff", "status=%ff"),
+        ("GET", "/sessions/s/events?executionIds=e,%ff", "executionIds=e,%ff"),
+    ] {
+        let answer = http(host.address(), method, path, &[], "");
+        let told = answer.json();
+        assert_eq!((answer.status, &told["error"]), (400, &json!("InvalidArgument")), "{path}");
+        let message = told["message"].as_str().unwrap();
+        assert!(message.contains(&format!("{named:?}")), "{path}: {message}");
+    }
+    let secret = get(&host, "/sessions/s/events?ticket=geheim%ff");
+    assert_eq!(secret.status, 400);
+    assert!(!secret.body.contains("geheim"), "{}", secret.body);
+    let upgrade = [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    for (path, named) in [
+        ("/sessions/%ff/ingest?executionId=e", "%ff"),
+        ("/sessions/s/ingest?executionId=e%ff", "executionId=e%ff"),
+        ("/sessions/%ff/stream", "%ff"),
+        ("/stream?cloudAgentSessionId=%ff", "cloudAgentSessionId=%ff"),
+    ] {
+        let answer = http(host.address(), "GET", path, &upgrade, "");
+        assert_eq!(answer.status, 400, "{path}");
+        assert!(answer.body.contains(named), "{path}: {}", answer.body);
+    }
 }
 
 #[test]

@@ -29,7 +29,12 @@ pub struct Host {
 }
 
 pub fn host() -> Host {
-    host_with(Settings::default(), ServerOptions::default())
+    host_with(prompt(), ServerOptions::default())
+}
+
+/// Basic wrappers are not let finish for long (R31), so that their 4000 need not be waited for.
+pub fn prompt() -> Settings {
+    Settings { basic_linger_ms: 50, ..Settings::default() }
 }
 
 pub fn host_with(settings: Settings, options: ServerOptions) -> Host {

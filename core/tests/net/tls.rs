@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use stayline::net::client::{Wrapper, WrapperOptions};
-use stayline::net::server::{ServerOptions, ServerTls};
+use stayline::net::server::{ServerLimits, ServerOptions, ServerTls};
 use stayline::session::records::Status;
 use stayline::wrapper::{Outcome, SendOptions};
 use stayline::{Error, Settings};
@@ -26,10 +26,13 @@ fn pem(name: &str) -> Vec<u8> {
     std::fs::read(certificate(name)).unwrap()
 }
 
-fn secure_host() -> Host {
+pub fn secure_host() -> Host {
+    host_with(quick(), secure_options())
+}
+
+fn secure_options() -> ServerOptions {
     let tls = ServerTls::from_files(certificate("server.pem"), certificate("server.key")).unwrap();
-    let options = ServerOptions { tls: Some(tls), ..ServerOptions::default() };
-    host_with(quick(), options)
+    ServerOptions { tls: Some(tls), ..ServerOptions::default() }
 }
 
 /// So that a cut is over at once; the relations of R24 hold.
@@ -51,8 +54,17 @@ fn open(address: SocketAddr) -> Wrapper {
 
 /// Runs an ignored test of this file in a process that trusts an authority.
 fn trusting(authority: &Path, name: &str) {
+    run_trusting(authority, &format!("tls::{name}"));
+}
+
+/// Runs an ignored test of any file here in a process that trusts a certificate of ours.
+pub fn trusting_in(authority: &str, name: &str) {
+    run_trusting(&certificate(authority), name);
+}
+
+fn run_trusting(authority: &Path, name: &str) {
     let ended = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "--ignored", &format!("tls::{name}")])
+        .args(["--exact", "--ignored", name])
         .env("SSL_CERT_FILE", authority)
         .env_remove("SSL_CERT_DIR")
         .output()
@@ -139,12 +151,41 @@ fn another_name_where_the_authority_is_trusted() {
 }
 
 #[test]
+fn an_authority_that_was_renewed_is_trusted_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = folder.path().join("trusted.pem");
+    std::fs::copy(certificate("other.pem"), &trusted).unwrap();
+    trusting(&trusted, "an_authority_that_is_renewed_between_two_connections");
+}
+
+#[test]
+#[ignore = "run by another test, with another environment"]
+fn an_authority_that_is_renewed_between_two_connections() {
+    let host = secure_host();
+    host.start("e");
+    let reason = refusal(&open(host.address()));
+    assert!(reason.contains("SSL_CERT_FILE"), "{reason}");
+    let trusted = std::env::var("SSL_CERT_FILE").unwrap();
+    std::fs::copy(certificate("authority.pem"), trusted).unwrap();
+    let wrapper = open(host.address());
+    wrapper.wait_connected(Some(PATIENCE)).unwrap();
+    wrapper.complete(0, None).unwrap();
+    wrapper.outcome(Some(PATIENCE)).unwrap();
+}
+
+#[test]
 fn who_speaks_plain_http_to_it_is_told_at_once() {
     let host = secure_host();
     host.start("e");
     let answer = http(host.address(), "GET", "/health", &[], "");
     assert_eq!(answer.status, 400);
-    assert!(answer.body.contains("https://"), "{answer:?}");
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&answer.body).unwrap(),
+        serde_json::json!({
+            "error": "InvalidArgument", "message": "this port speaks TLS: use https://",
+        })
+    );
+    assert_eq!(answer.header("content-type"), Some("application/json"));
     let plain = format!("http://localhost:{}", host.address().port());
     let wrapper = Wrapper::open(WrapperOptions {
         url: plain,
@@ -153,7 +194,59 @@ fn who_speaks_plain_http_to_it_is_told_at_once() {
         ..WrapperOptions::default()
     });
     let reason = refusal(&wrapper.unwrap());
-    assert!(reason.contains("https://"), "{reason}");
+    assert!(reason.ends_with("answered 400 (this port speaks TLS: use https://))"), "{reason}");
+}
+
+#[test]
+fn whatever_is_no_tls_is_answered_at_once_and_over() {
+    let host = host_with(quick(), patient(secure_options()));
+    let said: [&[u8]; 6] = [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"get / http/1.1\r\n",
+        b"\r\nGET / HTTP/1.1\r\n",
+        b"SSH-2.0-x\r\n",
+        b"\0",
+        &[0x80, 0x2e, 1, 3, 1],
+    ];
+    for said in said {
+        let answer = ended(host.address(), said);
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{said:?}: {answer:?}");
+        assert!(
+            answer.ends_with(r#""message":"this port speaks TLS: use https://"}"#),
+            "{answer:?}"
+        );
+    }
+}
+
+#[test]
+fn tls_to_a_server_without_it_ends_the_connection_at_once() {
+    let host = host_with(quick(), patient(ServerOptions::default()));
+    // A hello, whole or only begun.
+    let hello = [[22, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3].as_slice(), &[7; 194]].concat();
+    for said in [&hello[..], &hello[..6], &hello[..1]] {
+        let answer = ended(host.address(), said);
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{said:?}: {answer:?}");
+    }
+    // HTTP/2 without being asked is ended as well.
+    ended(host.address(), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+}
+
+/// No time limit ends a connection before the test gives up.
+fn patient(options: ServerOptions) -> ServerOptions {
+    let long = 10 * PATIENCE;
+    let limits =
+        ServerLimits { handshake_timeout: long, head_timeout: long, ..ServerLimits::default() };
+    ServerOptions { limits, ..options }
+}
+
+/// What is answered to a peer that says this and waits; the connection has to end.
+fn ended(address: SocketAddr, said: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(said).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 #[test]

@@ -10,12 +10,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use stayline::coordinator::{Coordinator, Options, StartOptions};
 use stayline::net::client::{Wrapper, WrapperOptions};
 use stayline::net::server::{ServerOptions, serve};
+use stayline::store::faults::Faults;
 use stayline::store::sqlite::SqliteStore;
 use stayline::wrapper::SendOptions;
 use stayline::{Error, Settings};
 use std::sync::{Condvar, Mutex};
 
-use crate::marked::{BEGUN, ENDED, Marked, READY, mark};
+use crate::marks::{BEGUN, ENDED, READY, mark};
 
 /// How long anything is waited for. Never reached unless something is wrong.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -142,8 +143,11 @@ fn coordinator() {
     live_no_longer_than_the_parent();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     let store = SqliteStore::open(file, &Settings::default(), now as i64).unwrap();
-    let store = Box::new(Marked(Box::new(store)));
-    let coordinator = Coordinator::with_store(store, Options::default()).unwrap();
+    let faults = Faults::new();
+    faults.before_commit(|_| mark(BEGUN));
+    faults.after_commit(|_| mark(ENDED));
+    let options = Options { faults: Some(faults), ..Options::default() };
+    let coordinator = Coordinator::with_store(Box::new(store), options).unwrap();
     let started = coordinator.session(SESSION).unwrap().start(StartOptions {
         execution_id: Some(EXECUTION.into()),
         token: Some(TOKEN.into()),

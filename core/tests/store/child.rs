@@ -1,7 +1,7 @@
 //! Processes of their own: this test binary again, at one of the entries below.
 
 use std::io::{BufRead, BufReader, Lines};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::fixture::*;
@@ -16,6 +16,7 @@ const SIGN: &str = "child: ";
 pub struct Process {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
+    file: PathBuf,
 }
 
 impl Process {
@@ -35,7 +36,7 @@ impl Process {
         }
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Process { child, lines }
+        Process { child, lines, file: file.to_owned() }
     }
 
     pub fn id(&self) -> u32 {
@@ -51,6 +52,14 @@ impl Process {
                 return Some(told.to_owned());
             }
         }
+    }
+
+    /// Has a process that obeys do one thing more, and waits until it has.
+    pub fn order(&mut self, number: u64, order: &str) -> String {
+        let file = order_file(&self.file, number);
+        std::fs::write(file.with_extension("new"), order).unwrap();
+        std::fs::rename(file.with_extension("new"), &file).unwrap();
+        self.told().unwrap_or_else(|| panic!("it ended at {order}"))
     }
 
     /// SIGKILL; afterwards it is gone.
@@ -69,6 +78,13 @@ impl Drop for Process {
 
 fn file() -> String {
     std::env::var(FILE).expect("run by another test")
+}
+
+/// Beside the folder of the store, whose files are counted.
+fn order_file(file: &Path, number: u64) -> PathBuf {
+    let mut name = file.parent().unwrap().as_os_str().to_owned();
+    name.push(format!(".order-{number}"));
+    PathBuf::from(name)
 }
 
 fn tell(text: impl std::fmt::Display) {
@@ -127,3 +143,44 @@ fn tries_to_read() {
         Err(error) => tell(format!("{} {error}", error.name())),
     }
 }
+
+/// Owns the file and does what it is told: `write` appends three events, `copy` opens, reads and
+/// closes the files as a program does that makes a copy, which takes all POSIX locks of this
+/// process away.
+#[test]
+#[ignore = "a process that another test starts"]
+fn obeys() {
+    let path = PathBuf::from(file());
+    let mut store = SqliteStore::open(&path, &Settings::default(), NOW).unwrap();
+    keep(&mut store, vec![new_session("s", 3)]);
+    tell("ready");
+    for number in 1.. {
+        let order = order_file(&path, number);
+        while !order.exists() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        match std::fs::read_to_string(&order).unwrap().as_str() {
+            "write" => {
+                let last = store.load("s").unwrap().unwrap().record.last_event_id;
+                let events = (last + 1..=last + 3).map(|id| event(id, "e", "output")).collect();
+                let changes = appended(&mut store, "s", events);
+                let given = Batch { time: NOW + number as i64, ..batch(vec![changes]) };
+                match store.commit(&given) {
+                    Ok(_) => tell(last + 3),
+                    Err(error) => tell(format!("{error:?}")),
+                }
+            }
+            "copy" => {
+                for suffix in ["", "-wal", "-shm"] {
+                    let mut name = path.as_os_str().to_owned();
+                    name.push(suffix);
+                    tell_nothing(std::fs::read(name));
+                }
+                tell("copied");
+            }
+            other => tell(format!("what is {other}?")),
+        }
+    }
+}
+
+fn tell_nothing<T>(_: T) {}

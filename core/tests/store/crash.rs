@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use stayline::Settings;
 use stayline::session::records::*;
 use stayline::store::sqlite::SqliteStore;
-use stayline::store::{LogBounds, Store};
+use stayline::store::{LogBounds, Part, Store};
 
 fn open(path: &Path) -> SqliteStore {
     SqliteStore::open(path, &Settings::default(), NOW).unwrap()
@@ -56,7 +56,7 @@ fn a_reader_beside_a_busy_writer_sees_whole_commits_only() {
             let (mut seen, mut looks) = (0, 0);
             loop {
                 let is_last = is_done.load(Ordering::Acquire);
-                let listed = reader.sessions(2).unwrap();
+                let listed = reader.sessions(Part::first(2)).unwrap().entries;
                 assert_eq!(listed[0].record.last_event_id, listed[1].record.last_event_id);
                 assert_eq!(listed[0].record.version, listed[1].record.version);
                 let page = reader.events("a", &after(seen), 1 << 20).unwrap();
@@ -130,6 +130,56 @@ fn the_owner_can_copy_the_log_back_itself() {
     assert_eq!(store.checkpoint(), Ok(true));
     assert!(size() > before);
     assert_eq!(all_ids(&store, "s", &after(1_990)).len(), 10);
+}
+
+#[test]
+fn many_sessions_that_go_at_once_take_no_more_rows_along_than_one() {
+    const EACH: u64 = 3_000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.db");
+    let mut store = open(&path);
+    let ids: Vec<String> = (0..5).map(|n| format!("s{n}")).collect();
+    keep(&mut store, ids.iter().map(|id| new_session(id, EACH)).collect());
+    let gone = ids.iter().map(|id| deletion(&mut store, id)).collect();
+    keep(&mut store, gone);
+    let other = Connection::open(&path).unwrap();
+    let rows = |table: &str| -> i64 {
+        other.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    };
+    // Ten thousand with the batch, and a thousand that any batch takes along.
+    assert_eq!(rows("events"), 5 * EACH as i64 - 11_000);
+    assert!(ids.iter().all(|id| store.load(id).unwrap().is_none()));
+    for _ in 0..5 {
+        let changes = match store.load("other").unwrap() {
+            Some(_) => change(&mut store, "other"),
+            None => new_session("other", 0),
+        };
+        keep(&mut store, vec![changes]);
+    }
+    assert_eq!((rows("events"), rows("remnants")), (0, 0));
+}
+
+#[test]
+fn a_log_that_was_copied_back_starts_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.db");
+    let options = stayline::store::sqlite::SqliteOptions {
+        background_checkpoints: false,
+        ..Default::default()
+    };
+    let mut store = SqliteStore::open_with(&path, &Settings::default(), NOW, &options).unwrap();
+    let size = || std::fs::metadata(folder.path().join("runs.db-wal")).unwrap().len();
+    let mut largest = 0;
+    for round in 0..6 {
+        for n in 0..10 {
+            keep(&mut store, vec![new_session(&format!("s{round}-{n}"), 200)]);
+        }
+        if round == 1 {
+            largest = size();
+        }
+        assert_eq!(store.checkpoint(), Ok(true));
+    }
+    assert!(size() <= largest, "{} after {largest}", size());
 }
 
 #[test]

@@ -9,8 +9,8 @@ use crate::fixture::*;
 use rusqlite::Connection;
 use stayline::protocol::Filter;
 use stayline::session::records::*;
-use stayline::store::Store;
 use stayline::store::sqlite::SqliteStore;
+use stayline::store::{Part, Store};
 use stayline::{Error, Settings};
 
 fn open(path: &Path) -> Result<SqliteStore, Error> {
@@ -134,9 +134,14 @@ fn a_store_of_version_1_is_brought_forward() {
     let of_none = Filter { executions: names(&["none"]), ..after(0) };
     assert_eq!(all_ids(&store, "s", &of_none), Vec::<u64>::new());
     let mut reader = store.reader().unwrap();
-    let failed = reader.executions("s", Some(Status::Failed), 9).unwrap();
+    let failed = reader.executions("s", Some(Status::Failed), Part::first(9)).unwrap().entries;
     assert_eq!(failed.iter().map(|row| &*row.id).collect::<Vec<_>>(), ["none", "past"]);
-    assert_eq!(&*store.next_notification(NOW).unwrap().unwrap().id, "n1");
+    // Version 3 has no text of any length (R5).
+    let cut = format!("{}… (+11820 bytes)", "ü".repeat(4_090));
+    assert_eq!(failed[1].error.as_deref(), Some(&*cut));
+    assert_eq!((failed[0].error.as_deref(), stored.record.branch), (None, None));
+    let told = store.next_notification(NOW).unwrap().unwrap();
+    assert_eq!((&*told.id, told.error.as_deref(), told.branch), ("n1", Some(&*cut), None));
     let changes = appended(&mut store, "s", vec![event(6, "e", "output")]);
     keep(&mut store, vec![changes]);
     drop((reader, store));
@@ -144,7 +149,7 @@ fn a_store_of_version_1_is_brought_forward() {
         .unwrap()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
     assert_eq!(all_ids(&open(&path).unwrap(), "s", &after(0)), [1, 2, 3, 4, 5, 6]);
 }
 
@@ -170,6 +175,12 @@ fn make_version_1(path: &Path) {
              UPDATE store SET commit_id = 5, newest_time = 9;",
         )
         .unwrap();
+    let (long, endless) = ("ü".repeat(10_000), "b".repeat(5_000));
+    connection.execute("UPDATE executions SET error = ?1 WHERE key = 1", [&long]).unwrap();
+    connection
+        .execute("UPDATE notifications SET error = ?1, branch = ?2", [&long, &endless])
+        .unwrap();
+    connection.execute("UPDATE sessions SET branch = ?1", [&endless]).unwrap();
 }
 
 /// A folder that everybody may enter, with a copy of this program that everybody may run.

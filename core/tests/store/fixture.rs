@@ -6,7 +6,7 @@ use stayline::protocol::Filter;
 use stayline::protocol::outgoing::Signal;
 use stayline::session::records::*;
 use stayline::store::memory::MemoryStore;
-use stayline::store::{Batch, NotificationChange, SessionChanges, SessionFault, Store};
+use stayline::store::{Batch, NotificationChange, Placed, SessionChanges, SessionFault, Store};
 
 /// When the tests take place.
 pub const NOW: i64 = 1_700_000_000_000;
@@ -58,6 +58,7 @@ pub fn execution(id: &str, status: Status) -> ExecutionRecord {
         former_producers: Vec::new(),
         own_ending: false,
         reconnects: 0,
+        exit_code: None,
         lease: None,
     }
 }
@@ -92,6 +93,7 @@ pub fn full_execution(id: &str) -> ExecutionRecord {
         former_producers: vec!["prd_1".into(), "prd_2".into()],
         own_ending: true,
         reconnects: 3,
+        exit_code: Some(-9),
         lease: Some(Lease {
             lease_id: "lse".into(),
             message_id: Some("msg".into()),
@@ -215,4 +217,19 @@ pub fn all_ids(store: &dyn Store, session_id: &str, filter: &Filter) -> Vec<u64>
 
 pub fn names(list: &[&str]) -> Option<Vec<Arc<str>>> {
     Some(list.iter().map(|name| Arc::from(*name)).collect())
+}
+
+/// The ids that `look` finds, asked for `limit` at a time.
+pub fn pages(
+    limit: usize,
+    mut look: impl FnMut(u64, usize) -> Result<Vec<Placed>, stayline::Error>,
+) -> Vec<String> {
+    let (mut ids, mut after) = (Vec::new(), 0);
+    loop {
+        let page = look(after, limit).unwrap();
+        assert!(page.len() <= limit && page.is_sorted_by_key(|(place, _)| *place));
+        let Some((last, _)) = page.last() else { return ids };
+        after = *last;
+        ids.extend(page.iter().map(|(_, id)| id.to_string()));
+    }
 }

@@ -1,14 +1,19 @@
-//! The stores, held to one contract: every case of `records`, `log`, `notifications` and `faults`
+//! The stores, held to one contract: every case of `records`, `lists`, `log`, `notifications` and `faults`
 //! runs on each store there is. The other modules are about what only a file can do.
 
+#[cfg(feature = "sqlite")]
+mod beside;
 #[cfg(feature = "sqlite")]
 mod child;
 #[cfg(feature = "sqlite")]
 mod crash;
+#[cfg(feature = "sqlite")]
+mod damage;
 mod faults;
 #[cfg(feature = "sqlite")]
 mod files;
 mod fixture;
+mod lists;
 mod log;
 mod notifications;
 #[cfg(feature = "sqlite")]
@@ -16,6 +21,8 @@ mod ownership;
 #[cfg(feature = "sqlite")]
 mod poison;
 mod records;
+#[cfg(feature = "sqlite")]
+mod swept;
 
 /// Runs each case on every store.
 #[macro_export]

@@ -16,16 +16,23 @@ fn a_second_owner_is_told_who_the_first_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("runs.db");
     let mut store = open(&path).unwrap();
-    let in_use = |url: Option<&str>| Error::StoreInUse {
-        pid: std::process::id(),
-        since: NOW,
-        url: url.map(str::to_owned),
+    let check = |told: Option<Error>, address: Option<&str>| match told {
+        Some(Error::StoreInUse { pid, since, url, program }) => {
+            assert_eq!((pid, since, url.as_deref()), (std::process::id(), NOW, address));
+            assert!(program.is_some_and(|program| program.starts_with("store")));
+        }
+        other => panic!("{other:?}"),
     };
-    assert_eq!(open(&path).err(), Some(in_use(None)));
+    check(open(&path).err(), None);
     store.set_owner_url(Some("http://a.rather.long.name:8787")).unwrap();
-    assert_eq!(open(&path).err(), Some(in_use(Some("http://a.rather.long.name:8787"))));
+    check(open(&path).err(), Some("http://a.rather.long.name:8787"));
     store.set_owner_url(None).unwrap();
-    assert_eq!(open(&path).err(), Some(in_use(None)));
+    check(open(&path).err(), None);
+    // What a version wrote that did not know of programs.
+    let note = folder.path().join("runs.db-owner");
+    std::fs::write(&note, "{\"pid\":7,\"since\":8,\"url\":null}\n").unwrap();
+    let before = Error::StoreInUse { pid: 7, since: 8, url: None, program: None };
+    assert_eq!(open(&path).err(), Some(before));
     // Being refused has taken nothing from the owner.
     keep(&mut store, vec![new_session("s", 1)]);
     drop(store);
@@ -72,8 +79,12 @@ fn the_lock_goes_with_the_process() {
     let mut process = Process::start("owns", &path, None);
     assert_eq!(process.told().as_deref(), Some("owner"));
     let url = Some("http://127.0.0.1:8787".to_owned());
-    let in_use = Error::StoreInUse { pid: process.id(), since: NOW + 7, url };
-    assert_eq!(open(&path).err(), Some(in_use));
+    match open(&path).err() {
+        Some(Error::StoreInUse { pid, since, url: told, .. }) => {
+            assert_eq!((pid, since, told), (process.id(), NOW + 7, url));
+        }
+        other => panic!("{other:?}"),
+    }
     let file = SqliteStore::open_read_only(&path).unwrap();
     assert_eq!(file.owner().map(|owner| owner.pid), Some(process.id()));
     process.kill();

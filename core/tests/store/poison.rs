@@ -100,6 +100,68 @@ fn a_poisoned_notification_fails_its_session() {
 }
 
 #[test]
+fn keys_of_a_part_that_was_taken_back_are_not_mistaken_for_others() {
+    let (_folder, mut store, other) = store_with_trigger(
+        "CREATE TRIGGER venom BEFORE INSERT ON notifications \
+         WHEN NEW.error = 'venom' BEGIN SELECT RAISE(ABORT, 'venom'); END",
+    );
+    for id in ["a", "b"] {
+        let mut part = change(&mut store, id);
+        part.executions = vec![execution("e", Status::Completed)];
+        keep(&mut store, vec![part]);
+    }
+    let next = |store: &mut SqliteStore, id: &str| {
+        let mut part = appended(store, id, vec![event(2, "next", "output")]);
+        part.executions = vec![execution("next", Status::Pending)];
+        part
+    };
+    let parts = vec![next(&mut store, "a"), next(&mut store, "b")];
+    let mut given = batch(parts);
+    let bad = NotificationRecord { error: Some("venom".into()), ..notification("n1", "a") };
+    given.notifications = vec![NotificationChange::Enqueue(bad)];
+    let faults = store.commit(&given).unwrap();
+    assert_eq!((faults.len(), &*faults[0].session_id), (1, "a"));
+    // The key that a's new execution had is the one of b's by now.
+    let again = next(&mut store, "a");
+    keep(&mut store, vec![again]);
+    let more = appended(&mut store, "a", vec![event(3, "next", "output")]);
+    keep(&mut store, vec![more]);
+    for (id, events) in [("a", 3), ("b", 2)] {
+        let rows: i64 = other
+            .query_row(
+                "SELECT count(*) FROM events JOIN executions ON executions.key = execution_key \
+                 JOIN sessions ON sessions.key = events.session_key \
+                 WHERE sessions.id = ?1 AND executions.session_key = sessions.key",
+                [id],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(rows, events, "events of {id} under executions of its own");
+    }
+}
+
+#[test]
+fn a_row_that_somebody_else_took_away_is_a_conflict() {
+    let (_folder, mut store, other) = store_with_trigger("");
+    for rows_of_execution in [true, false] {
+        let id = if rows_of_execution { "a" } else { "b" };
+        let first = appended(&mut store, id, vec![event(2, "e", "output")]);
+        keep(&mut store, vec![first]);
+        let take_away = "UPDATE executions SET id = 'gone' WHERE session_key = \
+             (SELECT key FROM sessions WHERE id = ?1)";
+        other.execute(take_away, [id]).unwrap();
+        let mut part = appended(&mut store, id, vec![event(3, "e", "output")]);
+        if rows_of_execution {
+            part.executions = vec![execution("e", Status::Running)];
+        }
+        let faults = store.commit(&batch(vec![part])).unwrap();
+        assert_eq!((faults.len(), &*faults[0].session_id), (1, id), "{faults:?}");
+        assert_eq!(store.load(id).unwrap().unwrap().record.version, 2);
+        assert_eq!(all_ids(&store, id, &after(0)), [1, 2]);
+    }
+}
+
+#[test]
 fn a_refusal_that_is_nobodys_fault_loses_the_commit_and_nothing_else() {
     let (_folder, mut store, other) = store_with_trigger(
         "CREATE TRIGGER venom BEFORE UPDATE ON store BEGIN SELECT RAISE(ABORT, 'venom'); END",

@@ -3,7 +3,7 @@
 use crate::fixture::*;
 use crate::on_every_store;
 use stayline::session::records::*;
-use stayline::store::{Batch, FaultKind, NotificationChange, SessionChanges, SessionFault};
+use stayline::store::{Batch, FaultKind, NotificationChange, Part, SessionChanges, SessionFault};
 
 on_every_store! {
     fn every_field_comes_back_as_it_was_written(store) {
@@ -59,7 +59,7 @@ on_every_store! {
         let mut reader = store.reader().unwrap();
         assert_eq!(reader.load("S").unwrap(), None);
         assert_eq!(reader.execution("S", "e").unwrap(), None);
-        assert_eq!(reader.executions("S", None, 9).unwrap(), vec![]);
+        assert_eq!(reader.executions("S", None, Part::first(9)).unwrap().entries, vec![]);
         assert_eq!(reader.log_bounds("S").unwrap(), None);
         assert_eq!(reader.count_events("S", &after(0)).unwrap(), 0);
         let page = reader.events("S", &after(3), 100).unwrap();
@@ -108,10 +108,29 @@ on_every_store! {
         let mut ended = change(store, "a");
         ended.executions = vec![execution("e", Status::Failed)];
         keep(store, vec![ended]);
-        let found = store.active_sessions().unwrap();
-        let ids: Vec<&str> = found.iter().map(|stored| &*stored.record.id).collect();
-        assert_eq!(ids, ["b", "c"]);
-        assert!(found.iter().all(|stored| stored.active.is_some()));
+        keep(store, vec![new_session("d", 0)]);
+        assert_eq!(pages(1, |after, limit| store.active_sessions(after, limit)), ["b", "c", "d"]);
+        assert_eq!(pages(2, |after, limit| store.active_sessions(after, limit)), ["b", "c", "d"]);
+        assert_eq!(pages(9, |after, limit| store.active_sessions(after, limit)), ["b", "c", "d"]);
+    }
+
+    fn sessions_with_a_wake_up_are_found_page_by_page(store) {
+        for (id, wake_at) in [("b", Some(9)), ("a", None), ("c", Some(3)), ("d", Some(7))] {
+            let mut changes = new_session(id, 0);
+            changes.record.as_mut().unwrap().wake_at = wake_at;
+            keep(store, vec![changes]);
+        }
+        assert_eq!(pages(1, |after, limit| store.waking_sessions(after, limit)), ["b", "c", "d"]);
+        assert_eq!(pages(5, |after, limit| store.waking_sessions(after, limit)), ["b", "c", "d"]);
+    }
+
+    fn what_the_wake_ups_were_computed_with_is_remembered(store) {
+        assert_eq!(store.wake_settings().unwrap(), None);
+        store.set_wake_settings(Some("these")).unwrap();
+        store.reopen().unwrap();
+        assert_eq!(store.wake_settings().unwrap().as_deref(), Some("these"));
+        store.set_wake_settings(None).unwrap();
+        assert_eq!(store.wake_settings().unwrap(), None);
     }
 
     fn executions_are_listed_the_newest_first(store) {
@@ -127,7 +146,7 @@ on_every_store! {
         keep(store, vec![changes, new_session("other", 0)]);
         let mut reader = store.reader().unwrap();
         let mut ids = |status, limit| -> Vec<String> {
-            let rows = reader.executions("s", status, limit).unwrap();
+            let rows = reader.executions("s", status, Part::first(limit)).unwrap().entries;
             rows.iter().map(|row| row.id.to_string()).collect()
         };
         assert_eq!(ids(None, 3), ["e", "x80", "x81"]);
@@ -154,7 +173,7 @@ on_every_store! {
             }
             keep(store, vec![changes]);
         }
-        let listed = store.reader().unwrap().sessions(3).unwrap();
+        let listed = store.reader().unwrap().sessions(Part::first(3)).unwrap().entries;
         let seen: Vec<(&str, Option<&str>)> = listed
             .iter()
             .map(|row| (&*row.record.id, row.latest.as_ref().map(|latest| &*latest.id)))
@@ -196,12 +215,12 @@ on_every_store! {
         keep(store, vec![gone]);
         assert_eq!(store.load("s").unwrap(), None);
         assert_eq!(store.load_execution("s", "past").unwrap(), None);
-        assert_eq!(store.active_sessions().unwrap().len(), 1);
+        assert_eq!(store.active_sessions(0, 9).unwrap().len(), 1);
         assert!(store.notification("n1").unwrap().is_some());
         let mut reader = store.reader().unwrap();
         assert_eq!(reader.log_bounds("s").unwrap(), None);
-        assert_eq!(reader.executions("s", None, 9).unwrap(), vec![]);
-        assert_eq!(reader.sessions(9).unwrap().len(), 1);
+        assert_eq!(reader.executions("s", None, Part::first(9)).unwrap().entries, vec![]);
+        assert_eq!(reader.sessions(Part::first(9)).unwrap().entries.len(), 1);
         assert_eq!(all_ids(store, "t", &after(0)), [1, 2]);
         // A later start makes a new one, with nothing of the old.
         keep(store, vec![new_session("s", 1)]);
@@ -221,7 +240,7 @@ on_every_store! {
         let stored = store.load("s").unwrap().unwrap();
         assert_eq!((&*stored.record.epoch, stored.record.version), ("another", 2));
         assert_eq!(all_ids(store, "s", &after(0)), [1]);
-        assert_eq!(store.reader().unwrap().executions("s", None, 9).unwrap().len(), 1);
+        assert_eq!(store.reader().unwrap().executions("s", None, Part::first(9)).unwrap().entries.len(), 1);
     }
 
     fn a_deletion_of_another_version_changes_nothing(store) {

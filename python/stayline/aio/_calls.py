@@ -18,8 +18,14 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
+
+from stayline import _internal, _native
+
+# Said when this is imported, before anything waits for ever.
+_native.require_threads()
 
 T = TypeVar("T")
 
@@ -38,7 +44,8 @@ def submit(call: Callable[[], T]) -> Future[T]:
     with _lock:
         if _pool is None:
             _pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="stayline-aio")
-        return _pool.submit(call)
+        # It may start one more thread.
+        return _internal._without_signals(partial(_pool.submit, call))
 
 
 async def joined(future: Future[T]) -> T:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import inspect
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from os import PathLike
 from types import TracebackType
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import stayline
 from stayline._internal import InvalidArgument
@@ -18,8 +19,8 @@ from stayline.aio.notification import Notification, Notifications
 from stayline.aio.session import Session
 from stayline.aio.session_info import SessionInfo
 
-#: What ``serve`` asks about a wrapper; an ordinary function, or a coroutine function.
-Authorize: TypeAlias = Callable[[str, str, str | None], bool | Awaitable[bool]]
+#: What ``serve`` asks about a wrapper: ordinary, or with an answer that is awaited.
+Authorize: TypeAlias = Callable[[str, str, str | None], bool | Awaitable[bool | None] | None]
 
 
 class Coordinator:
@@ -114,14 +115,22 @@ class Coordinator:
         base_path: str = "",
         tls_certificate: str | PathLike[str] | None = None,
         tls_key: str | PathLike[str] | None = None,
+        max_sockets: int | None = None,
+        max_unauthenticated_sockets: int | None = None,
+        max_requests: int | None = None,
+        max_body_bytes: int | None = None,
+        workers: int | None = None,
     ) -> Opening[Server]:
         """Serves wrappers and subscribers: await it, or enter it with ``async with``.
 
         Anything but loopback needs a ``key``. ``authorize(session_id, execution_id, bearer)``
-        decides about wrappers instead of the execution's token. A coroutine function runs on
-        this event loop, an ordinary one on a thread; one that raises, or takes longer than ten
-        seconds, denies. ``tls_certificate`` and ``tls_key`` are the paths of two PEM files: with
-        them it serves ``https://`` and ``wss://``.
+        decides about wrappers instead of the execution's token: ``True``, ``False`` (final), or
+        ``None``: not known now, the wrapper tries again (R25). It is called on a thread, up to
+        eight at a time, and what it returns is awaited on this event loop where that can be
+        awaited; one that raises, says something else, or takes longer than
+        ``authorize_timeout_ms``, has said ``None``. ``tls_certificate`` and
+        ``tls_key`` are the paths of two PEM files: with them it serves ``https://`` and
+        ``wss://``. The bounds and ``workers`` are those of the synchronous ``serve``.
         """
         sync = self.sync
 
@@ -137,6 +146,11 @@ class Coordinator:
                         base_path=base_path,
                         tls_certificate=tls_certificate,
                         tls_key=tls_key,
+                        max_sockets=max_sockets,
+                        max_unauthenticated_sockets=max_unauthenticated_sockets,
+                        max_requests=max_requests,
+                        max_body_bytes=max_body_bytes,
+                        workers=workers,
                     ),
                     undo=lambda server: server.close(),
                 )
@@ -144,13 +158,13 @@ class Coordinator:
 
         return Opening(serve())
 
-    def issue_ticket(self, session_id: str, *, ttl: Seconds | None = None) -> str:
-        """A short-lived signed ticket for one session's stream. Waits for nothing."""
-        return self.sync.issue_ticket(session_id, ttl=ttl)
+    async def issue_ticket(self, session_id: str, *, ttl: Seconds | None = None) -> str:
+        """A short-lived signed ticket for one session's stream. Raises ``NotFound``."""
+        return await called(lambda: self.sync.issue_ticket(session_id, ttl=ttl))
 
-    def verify_ticket(self, session_id: str, ticket: str) -> None:
+    async def verify_ticket(self, session_id: str, ticket: str) -> None:
         """Raises ``Unauthorized`` for a ticket that is wrong, expired, or another session's."""
-        self.sync.verify_ticket(session_id, ticket)
+        await called(lambda: self.sync.verify_ticket(session_id, ticket))
 
     def metrics(self) -> str:
         """What was done since it was opened and what it holds now, as Prometheus reads it.
@@ -206,6 +220,10 @@ class Server(View[stayline.Server]):
         """The address it listens on, ``host:port``."""
         return self._sync.address
 
+    async def reload_tls(self) -> None:
+        """Reads the certificate and its key anew; otherwise that is done within a minute."""
+        await called(self._sync.reload_tls)
+
     async def close(self) -> None:
         """Stops accepting, closes the links with 1012, and ends. Twice is fine."""
         await called(self._sync.close)
@@ -222,24 +240,37 @@ class Server(View[stayline.Server]):
         await called(lambda: self._sync.__exit__(kind, error, traceback))
 
 
-def _asking(authorize: Authorize) -> Callable[[str, str, str | None], bool]:
-    """The hook as the server's own thread asks it."""
-    if not inspect.iscoroutinefunction(authorize):
-        return cast("Callable[[str, str, str | None], bool]", authorize)
+def _asking(authorize: Authorize) -> Callable[[str, str, str | None], bool | None]:
+    """The hook as the server's own threads ask it."""
     loop = asyncio.get_running_loop()
 
-    def ask(session_id: str, execution_id: str, bearer: str | None) -> bool:
-        question = authorize(session_id, execution_id, bearer)
+    def ask(session_id: str, execution_id: str, bearer: str | None) -> bool | None:
+        said = authorize(session_id, execution_id, bearer)
+        # Whatever kind of callable it is: what it returns says whether there is more to wait for.
+        if not inspect.isawaitable(said):
+            return said
+        question = _awaited(said)
         try:
             answer = asyncio.run_coroutine_threadsafe(question, loop)
         except RuntimeError:
-            # The loop is closed; the server denies whoever's hook raises.
+            # The loop is closed. A hook that raises has not said "no".
             question.close()
+            if inspect.iscoroutine(said):
+                said.close()
             raise
-        return bool(answer.result(_ANSWER_WITHIN))
+        try:
+            return answer.result(_ANSWER_WITHIN)
+        except concurrent.futures.TimeoutError:
+            # Before Python 3.11 it is not the one that is built in.
+            answer.cancel()
+            raise
 
     return ask
 
 
-# The server denies after ten seconds; the thread that asks must not wait for longer.
-_ANSWER_WITHIN = 10.0
+async def _awaited(said: Awaitable[bool | None]) -> bool | None:
+    return await said
+
+
+# The server has long given up by then; a loop that stands still must not hold its threads for ever.
+_ANSWER_WITHIN = 60.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import stayline
 from stayline.aio._calls import called
 from stayline.aio._view import View
-from stayline.aio._waiting import Seconds, found
+from stayline.aio._waiting import Seconds, found_later
 
 if TYPE_CHECKING:
     from stayline._internal import _Health, _Status
@@ -18,8 +18,15 @@ if TYPE_CHECKING:
 class Execution(View[stayline.Execution]):
     """One execution: ``stayline.Execution``, awaitable.
 
-    Its properties show what is committed now; they wait for no commit.
+    Its properties show what is committed now, from memory: they wait for no commit and no disk. Of
+    a coordinator that only reads they show what was read; ``await session.execution(id)`` reads it
+    anew.
     """
+
+    @property
+    def _seen(self) -> stayline.Execution:
+        """What memory knows now."""
+        return self._sync._seen()
 
     @property
     def id(self) -> str:
@@ -39,78 +46,84 @@ class Execution(View[stayline.Execution]):
     @property
     def status(self) -> _Status:
         """``pending``, ``running``, ``completed``, ``failed`` or ``interrupted`` (R1)."""
-        return self._sync.status
+        return self._seen.status
 
     @property
     def terminal(self) -> bool:
         """Whether it has ended."""
-        return self._sync.terminal
+        return self._seen.terminal
 
     @property
     def error(self) -> str | None:
         """Why it failed or was interrupted (R5)."""
-        return self._sync.error
+        return self._seen.error
 
     @property
     def mode(self) -> str | None:
         """The host's word for the kind of run."""
-        return self._sync.mode
+        return self._seen.mode
+
+    @property
+    def exit_code(self) -> int | None:
+        """The integer ``exitCode`` of its wrapper's terminal event (R29)."""
+        return self._seen.exit_code
 
     @property
     def health(self) -> _Health | None:
         """While running: ``healthy``, ``unknown`` or ``stale`` (R6)."""
-        return self._sync.health
+        return self._seen.health
 
     @property
     def interrupt_requested(self) -> bool:
         """Whether it was asked to stop and has not ended (R11)."""
-        return self._sync.interrupt_requested
+        return self._seen.interrupt_requested
 
     @property
     def grace(self) -> bool:
         """Whether it runs without a link, in its grace (R20)."""
-        return self._sync.grace
+        return self._seen.grace
 
     @property
     def reconnects(self) -> int:
         """How often its wrapper came back after a disconnect (R21)."""
-        return self._sync.reconnects
+        return self._seen.reconnects
 
     @property
     def agent_session_id(self) -> str | None:
         """The agent's own session id (R30)."""
-        return self._sync.agent_session_id
+        return self._seen.agent_session_id
 
     @property
     def created_at(self) -> datetime:
         """When it was started."""
-        return self._sync.created_at
+        return self._seen.created_at
 
     @property
     def started_at(self) -> datetime | None:
         """When its first link was accepted."""
-        return self._sync.started_at
+        return self._seen.started_at
 
     @property
     def completed_at(self) -> datetime | None:
         """When it became terminal (R5)."""
-        return self._sync.completed_at
+        return self._seen.completed_at
 
     @property
     def last_heartbeat_at(self) -> datetime | None:
         """The stored sign of life, which is refreshed now and then (R14)."""
-        return self._sync.last_heartbeat_at
+        return self._seen.last_heartbeat_at
 
     @property
     def last_event_at(self) -> datetime | None:
-        """The same for frames other than heartbeats (R14)."""
-        return self._sync.last_event_at
+        """When its newest frame other than a heartbeat came: to the moment where this coordinator
+        runs it, and once it has ended; else as far as it is stored (R14). None before the first."""
+        return self._seen.last_event_at
 
     @property
     def last_seen_at(self) -> datetime | None:
         """When its wrapper was last heard of: to the moment where this coordinator runs it, else as
         far as it is stored, which is refreshed now and then (R14). None before the first link."""
-        return self._sync.last_seen_at
+        return self._seen.last_seen_at
 
     async def wait(self, timeout: Seconds | None = None) -> Execution:
         """Waits until it is terminal and returns it.
@@ -119,19 +132,20 @@ class Execution(View[stayline.Execution]):
         time-out, ends the wait and not the execution.
         """
         # The first look sets up a watch, which may read from the store.
-        ended = await called(self._sync.poll)
-        ended = (
-            ended
-            or await found(self._sync._waiting, lambda: self._sync.poll() or None, timeout)
-            is not None
-        )
+        ended: bool | None = await called(self._sync.poll)
+
+        async def look() -> bool | None:
+            # How it ended may have to be read, too.
+            return (self._sync._is_over() and await called(self._sync.poll)) or None
+
+        ended = ended or await found_later(self._sync._waiting, look, timeout)
         if not ended:
             raise stayline.Timeout("the execution has not ended in time")
         return self
 
     def poll(self) -> bool:
-        """Looks without waiting: whether it is terminal."""
-        return self._sync.poll()
+        """Looks at memory, without waiting: whether it is terminal."""
+        return self._seen.terminal
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Execution) and self._sync == other._sync

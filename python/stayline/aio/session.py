@@ -42,10 +42,12 @@ class Session(View[stayline.Session]):
         """The session's id."""
         return self._sync.id
 
-    @property
-    def active(self) -> str | None:
-        """The id of the active execution (pending or running), or ``None``."""
-        return self._sync.active
+    async def active(self) -> str | None:
+        """The id of the active execution (pending or running), or ``None``. Raises ``NotFound``.
+
+        A property of ``stayline.Session``; awaited here, since the session may have to be read.
+        """
+        return await called(lambda: self._sync.active)
 
     # --- lifecycle ------------------------------------------------------------------------------
 

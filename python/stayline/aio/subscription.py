@@ -101,9 +101,9 @@ class Subscription(AsyncIterator[Event]):
         sync = self._once.peek()
         return self._closed if sync is None else sync.ended
 
-    def try_next(self) -> Event | None:
-        """The next event without waiting; ``None``: nothing now, or over. May read a round."""
-        return self.sync.try_next()
+    async def try_next(self) -> Event | None:
+        """The next event, if it is stored already; ``None``: nothing now, or over."""
+        return await self._looked_at(self.sync)
 
     def close(self) -> None:
         """Ends the stream, also for those who wait at it. Twice is fine."""
@@ -121,15 +121,21 @@ class Subscription(AsyncIterator[Event]):
 
         async def look() -> bool | None:
             nonlocal event
-            while sync._is_behind():
-                await called(sync._read_ahead)
-            event = sync.try_next()
+            event = await self._looked_at(sync)
             return True if event is not None or sync.ended else None
 
         await found_later(sync._waiting, look, self._timeout)
         if event is None:
             raise StopAsyncIteration
         return event
+
+    async def _looked_at(self, sync: stayline.Subscription) -> Event | None:
+        """What there is. The store is read on a thread."""
+        while True:
+            event = sync._try_next_in_memory()
+            if event is not None or sync.ended or not sync._is_behind():
+                return event
+            await called(sync._read_ahead)
 
     async def _opened(self) -> stayline.Subscription:
         sync = await self._once.get()

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import stayline
+from stayline._endings import note_untold
 from stayline._internal import Ended, InvalidArgument, Kill, _to_json
 from stayline.aio._calls import called
 from stayline.aio._waiting import Seconds, found, found_later, seconds
@@ -29,8 +30,9 @@ class Wrapper:
     """Sends an agent's events to a coordinator: ``stayline.Wrapper``, awaitable.
 
     ``async with`` opens it and waits for its first connection (unless ``retry_first``); leaving
-    it waits until everything sent is acknowledged, and an exception, being cancelled included,
-    closes it at once. ``await`` opens it without waiting for the connection.
+    it waits until everything sent is acknowledged. An exception that leaves it fails the run,
+    and being cancelled interrupts it, as there (R51a). ``await`` opens it without waiting for the
+    connection.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Wrapper:
         session_id: str,
         execution_id: str,
         token: str | None = None,
+        proxy: str = "environment",
         settings: stayline.Settings | None = None,
         retry_first: bool = False,
         active: bool = True,
@@ -52,6 +55,7 @@ class Wrapper:
             session_id=session_id,
             execution_id=execution_id,
             token=token,
+            proxy=proxy,
             settings=settings,
             retry_first=retry_first,
             active=active,
@@ -185,17 +189,31 @@ class Wrapper:
             lambda: sync.complete(exit_code, branch=branch, timeout=0), timeout
         )
 
-    async def fail(self, error: str, *, timeout: Seconds | None = None) -> Ended:
-        """The run failed: sends a fatal ``error``, drains, and returns how it ended."""
+    async def fail(
+        self, error: str, *, exit_code: int | None = None, timeout: Seconds | None = None
+    ) -> Ended:
+        """The run failed: sends a fatal ``error``, drains, and returns how it ended.
+
+        ``exit_code``, where there is one, is stored with it.
+        """
         sync = self.sync
-        return await self._ended(lambda: sync.fail(error, timeout=0), timeout)
+        return await self._ended(lambda: sync.fail(error, exit_code=exit_code, timeout=0), timeout)
 
     async def interrupted(
-        self, reason: str | None = None, *, timeout: Seconds | None = None
+        self,
+        reason: str | None = None,
+        *,
+        exit_code: int | None = None,
+        timeout: Seconds | None = None,
     ) -> Ended:
-        """The run was stopped: sends ``interrupted``, drains, and returns how it ended."""
+        """The run was stopped: sends ``interrupted``, drains, and returns how it ended.
+
+        ``exit_code``, where there is one, is stored with it.
+        """
         sync = self.sync
-        return await self._ended(lambda: sync.interrupted(reason, timeout=0), timeout)
+        return await self._ended(
+            lambda: sync.interrupted(reason, exit_code=exit_code, timeout=0), timeout
+        )
 
     async def outcome(self, timeout: Seconds | None = None) -> Ended:
         """Waits for how the execution ended, whoever ends it.
@@ -319,10 +337,25 @@ class Wrapper:
         traceback: TracebackType | None,
     ) -> None:
         try:
-            if kind is None:
+            if error is None:
                 await self._drained()
+            else:
+                await self._tell_raised(error)
         finally:
             await self.close()
+
+    async def _tell_raised(self, error: BaseException) -> None:
+        """Ends the run for a block that an exception left, and waits for its ending (R51a)."""
+        sync = self.sync
+        try:
+            patience = await self._done(lambda: sync._raised(error))
+            if patience is None:
+                await self._drained()
+            elif await found(sync._waiting_for_changes, sync.poll_outcome, patience) is None:
+                note_untold(error)
+        except stayline.Error as gone:
+            # The exception of the block is what its caller has to see.
+            logger.debug("how the run ended is not known: %r", gone)
 
     async def _drained(self) -> None:
         """Waits until nothing is left to be sent or acknowledged, or it is closed."""

@@ -7,13 +7,13 @@ something failed. ``stayline run`` ends with the exit code of the program it ran
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 import stayline
+from stayline.cli import output
 from stayline.cli.arguments import parse
 from stayline.cli.console import complain
 
@@ -25,13 +25,13 @@ USAGE = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
-    options = parse(sys.argv[1:] if arguments is None else arguments)
-    command = import_module(f"stayline.cli.{options.command}")
+    output.prepare()
     try:
-        code = int(command.main(options))
-        # Here rather than at exit, where a closed pipe could no longer be answered.
-        sys.stdout.flush()
-        return code
+        try:
+            return _run(sys.argv[1:] if arguments is None else arguments)
+        finally:
+            # Here rather than at exit, where a closed pipe could no longer be answered.
+            sys.stdout.flush()
     except (stayline.InvalidArgument, stayline.InvalidSettings) as error:
         complain(str(error))
         return USAGE
@@ -39,16 +39,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(str(error))
         return FAILURE
     except BrokenPipeError:
-        # The reader has seen enough (`… | head`). Nothing may be flushed into the pipe at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has seen enough (`… | head`).
+        output.give_up()
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except OSError as error:
+        output.give_up_if_stuck()
         complain(_text(error))
         return FAILURE
+    except UnicodeError as error:
+        complain(f"an argument is no text that can be sent or stored: {error}")
+        return USAGE
+
+
+def _run(arguments: Sequence[str]) -> int:
+    options = parse(arguments)
+    command = import_module(f"stayline.cli.{options.command}")
+    return int(command.main(options))
 
 
 def _text(error: OSError) -> str:
-    named = f"{error.filename}: " if error.filename else ""
+    named = f"{error.filename!r}: " if error.filename else ""
     return f"{named}{error.strerror or error}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 STAYLINE = """\
 Keeps long agent runs on the line: their status, their events, their clean-up.
 
+  stayline demo                             see it hold through cuts and kills (half a minute)
   stayline run -- make test                 run a program and keep what it prints
   stayline watch                            see runs as they go; with SESSION, one session live
   stayline runs                             what ran here, and how it ended
@@ -39,10 +40,23 @@ them by SSL_CERT_FILE. Without, let nobody but this machine in, or a proxy that 
 nginx, a load balancer), and give wrappers its https:// address.
 """
 
+DEMO = """\
+Shows in half a minute what this is for, with real processes, sockets and kills:
+
+1. a program prints tens of thousands of lines while the network breaks a few times a second;
+2. a run's processes are killed: it fails once, after its grace, and the next run starts;
+3. the coordinator is killed in the middle of a run and started again: the run goes on.
+
+Everything stays in a temporary folder and on the loopback interface. The exit code is 0 if
+everything held.
+"""
+
 RUN = """\
 Runs any program as one execution. Its output passes through unchanged; each line of its stdout
-becomes an event: a JSON object as it is, anything else as `output`. Ctrl-C, SIGTERM and SIGHUP
-reach the program. The exit code is the program's.
+becomes an event: a JSON object as it is, anything else as `output`. Lines of stderr become events,
+too (`"stream":"stderr"`), where stderr is no terminal or --stderr says so. Signals reach the
+program. The exit code is the program's; 0 is `completed`, Ctrl-C or a stop `interrupted`, anything
+else `failed`.
 
   stayline run -- python crawl.py --depth 3
   stayline run --session nightly -- make test
@@ -51,8 +65,9 @@ reach the program. The exit code is the program's.
 
 Without --to the events go to a file of their own below .stayline/ (`stayline runs` lists it).
 With --to the execution is started through REST (key: STAYLINE_KEY), unless --execution names one
-that is started already (token: STAYLINE_TOKEN). When the connection breaks, lines wait and are
-sent again; when too many wait, the program waits too. Nothing is dropped.
+that is started already (token: STAYLINE_TOKEN). The program gets neither. When the connection
+breaks, lines wait and are sent again; when too many wait, the program waits too. Nothing is
+dropped.
 """
 
 EVENTS = """\
@@ -77,9 +92,10 @@ Lists executions, newest first. Works while a coordinator owns the file.
   stayline runs --store sqlite:/var/lib/agents/runs.db --json
   stayline runs --to http://127.0.0.1:8787 --session nightly
 
-HEALTH says `no link` while no wrapper is connected to a running execution. SEEN is how long ago
-the last sign of life was; `-` before the first. A terminal that is too
-narrow loses columns, or gets some lines a run; a pipe always gets the whole table.
+HEALTH says `no link` while no wrapper is connected to a running execution, and `gone` where
+nobody owns its file any more. SEEN is how long ago the last sign of life was; `-` before the
+first. A terminal that is too narrow loses columns, or gets some lines a run; a pipe always gets
+the whole table.
 """
 
 WATCH = """\

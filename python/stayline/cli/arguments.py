@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import stayline
-from stayline.cli import about, values
+from stayline import _internal
+from stayline.cli import about, secret, values
 from stayline.cli.console import complain
 
 USAGE = 2
@@ -22,22 +23,28 @@ _BELOW = "the file (default: those below .stayline/)"
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the command line; a wrong one ends the process with exit code 2."""
     options, unknown = tree().parse_known_args(list(arguments))
+    _check_texts(options)
     if unknown:
-        _refuse(options.command, f"{options.command} does not take {' '.join(unknown)}")
+        # What looks like an address may have a password in it.
+        shown = " ".join(_internal._without_credentials(word) for word in unknown)
+        _refuse(options.command, f"{options.command} does not take {shown}")
     if options.command == "run":
         _check_run(options)
     elif getattr(options, "to", None) is not None and options.store is not None:
         _refuse(options.command, "--store and --to exclude each other: a server has its own store")
+    if getattr(options, "proxy", None) is not None:
+        _check_proxy(options)
     if options.command == "serve":
         _check_tls(options)
-    if getattr(options, "key_file", None) is not None or getattr(options, "new_key", False):
-        _find_key(options)
+    _find_secrets(options)
     return options
 
 
 def settings(options: argparse.Namespace) -> stayline.Settings:
     """The settings of ``--set``; ``InvalidSettings`` when they contradict each other (R24)."""
     found: dict[str, Any] = dict(options.set)
+    if getattr(options, "notifications", None) is not None:
+        found["notifications"] = options.notifications == "on"
     return stayline.Settings(**found)
 
 
@@ -71,6 +78,7 @@ def tree() -> Parser:
         )
         fill(command)
 
+    add("demo", "see it hold through cuts and kills", about.DEMO, _add_demo)
     add("run", "run a program as an execution", about.RUN, _add_run)
     add("watch", "see runs, or one session, as they go", about.WATCH, _add_watch)
     add("runs", "list executions", about.RUNS, _add_runs)
@@ -91,11 +99,7 @@ def _add_serve(parser: Parser) -> None:
         default="127.0.0.1:8787",
         help="where to listen; port 0 takes a free one (default: %(default)s)",
     )
-    keys = parser.add_mutually_exclusive_group()
-    _add_key(keys, "the key of REST and tickets; needed on anything but loopback")
-    keys.add_argument(
-        "--key-file", metavar="PATH", type=Path, help="read the key from a file's first line"
-    )
+    keys = _add_key(parser, "the key of REST and tickets; needed on anything but loopback")
     keys.add_argument(
         "--new-key", action="store_true", help="make a key for this time, and print it"
     )
@@ -108,6 +112,22 @@ def _add_serve(parser: Parser) -> None:
     parser.add_argument(
         "--tls-key", metavar="FILE", type=Path, help="its private key (PEM, no passphrase)"
     )
+    parser.add_argument(
+        "--notifications",
+        choices=["on", "off"],
+        help="off: none are kept for a host that opens the file later (default: on)",
+    )
+    for option, meaning in (
+        ("--max-sockets", "sockets at the same time (default: 10000)"),
+        (
+            "--max-unauthenticated-sockets",
+            "those of them that were let in to nothing (default: 256)",
+        ),
+        ("--max-requests", "requests under way that read, or that change something (default: 256)"),
+        ("--max-body-bytes", "the body of a request, in bytes (default: 2097152)"),
+        ("--workers", "threads that drive sockets (default: 2)"),
+    ):
+        parser.add_argument(option, metavar="N", type=int, help=meaning)
     parser.add_argument(
         "--allow-origin",
         metavar="ORIGIN",
@@ -124,13 +144,9 @@ def _add_run(parser: Parser) -> None:
     parser.add_argument(
         "--execution", metavar="ID", help="with --to: an execution that was started already"
     )
-    parser.add_argument(
-        "--token",
-        metavar="T",
-        default=os.environ.get("STAYLINE_TOKEN"),
-        help="that execution's token (default: STAYLINE_TOKEN)",
-    )
+    _add_secret(parser, "token", "that execution's token")
     _add_key(parser, "with --to: the server's key, to start an execution")
+    _add_proxy(parser)
     parser.add_argument("--mode", metavar="TEXT", help="kept with the execution, for the reader")
     _add_store(parser, "without --to: the file (default: sqlite:.stayline/runs.db)")
     parser.add_argument(
@@ -139,6 +155,27 @@ def _add_run(parser: Parser) -> None:
         type=values.seconds,
         default=5.0,
         help="from SIGTERM to SIGKILL when the coordinator stops the run (default: 5)",
+    )
+    parser.add_argument(
+        "--stderr",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="keep the lines of its stderr, too (default: where stderr is no terminal)",
+    )
+    parser.add_argument(
+        "--pty",
+        action="store_true",
+        help="give it a terminal of its own: colours, and output line by line",
+    )
+    parser.add_argument(
+        "--init",
+        action="store_true",
+        help="wait for orphans, as the first process of a container must (there by itself)",
+    )
+    parser.add_argument(
+        "--take-over",
+        action="store_true",
+        help="end first what the session's last run has left at work, if that was killed",
     )
     parser.add_argument(
         "--quiet", action="store_true", help="leave out the closing line when all went well"
@@ -240,6 +277,20 @@ def _add_timeline(parser: Parser) -> None:
     )
 
 
+def _add_demo(parser: Parser) -> None:
+    parser.add_argument(
+        "--seed", metavar="N", type=int, default=7, help="of the network's cuts (default: 7)"
+    )
+    parser.add_argument(
+        "--lines",
+        metavar="N",
+        type=values.positive,
+        default=40_000,
+        help="of output, in the first act (default: 40000)",
+    )
+    parser.add_argument("--keep", action="store_true", help="keep the store, and say where it is")
+
+
 def _add_fail(parser: Parser) -> None:
     _add_session(parser)
     _add_execution(parser)
@@ -284,18 +335,39 @@ def _add_place(parser: Parser) -> None:
     _add_store(parser, _BELOW)
     parser.add_argument("--to", metavar="URL", help="ask this server instead of a file")
     _add_key(parser, "with --to: the server's key")
+    _add_proxy(parser)
 
 
 def _add_store(parser: Parser, text: str) -> None:
     parser.add_argument("--store", metavar="STORE", type=values.location, help=text)
 
 
-def _add_key(parser: argparse._ActionsContainer, text: str) -> None:
+def _add_key(parser: Parser, text: str) -> argparse._MutuallyExclusiveGroup:
+    return _add_secret(parser, "key", text)
+
+
+def _add_secret(parser: Parser, name: str, text: str) -> argparse._MutuallyExclusiveGroup:
+    group = parser.add_mutually_exclusive_group()
+    variable = f"STAYLINE_{name.upper()}"
+    group.add_argument(
+        f"--{name}",
+        metavar=name.upper(),
+        action=secret.Secret,
+        default=os.environ.get(variable),
+        help=f"{text} (default: {variable})",
+    )
+    group.add_argument(
+        f"--{name}-file", metavar="PATH", type=Path, help=f"read the {name} from its first line"
+    )
+    return group
+
+
+def _add_proxy(parser: Parser) -> None:
     parser.add_argument(
-        "--key",
-        metavar="KEY",
-        default=os.environ.get("STAYLINE_KEY"),
-        help=f"{text} (default: STAYLINE_KEY)",
+        "--proxy",
+        metavar="URL",
+        help="with --to: the proxy before the server, or none (default: what HTTPS_PROXY, "
+        "HTTP_PROXY and NO_PROXY say)",
     )
 
 
@@ -327,6 +399,24 @@ def _add_json(parser: Parser) -> None:
 # --- what argparse cannot say ---------------------------------------------------------------------
 
 
+#: What the system takes as bytes: names of files, and another program's words.
+_BYTES = {"program", "store", "output", "key_file", "tls_certificate", "tls_key"}
+_SECRET = {"key", "token", "proxy"}
+
+
+def _check_texts(options: argparse.Namespace) -> None:
+    """An argument that is no UTF-8 names nothing that we could have stored."""
+    for name, value in vars(options).items():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and name not in _BYTES and _no_text(text):
+                shown = "the value" if name in _SECRET else repr(text)
+                _refuse(options.command, f"{name.replace('_', '-')}: {shown} is not UTF-8")
+
+
+def _no_text(text: str) -> bool:
+    return any("\ud800" <= one <= "\udfff" for one in text)
+
+
 def _check_run(options: argparse.Namespace) -> None:
     program = options.program
     if program[:1] == ["--"]:
@@ -345,6 +435,13 @@ def _check_run(options: argparse.Namespace) -> None:
         _refuse("run", wrong)
 
 
+def _check_proxy(options: argparse.Namespace) -> None:
+    if options.to is None:
+        _refuse(options.command, "--proxy needs --to, the server behind it")
+    if not options.proxy:
+        _refuse(options.command, "--proxy is empty; say none, or http://proxy.example:3128")
+
+
 def _check_tls(options: argparse.Namespace) -> None:
     if (options.tls_certificate is None) != (options.tls_key is None):
         given, missing = "--tls-certificate", "--tls-key"
@@ -353,18 +450,16 @@ def _check_tls(options: argparse.Namespace) -> None:
         _refuse("serve", f"{given} needs {missing}: TLS takes a certificate and its key")
 
 
-def _find_key(options: argparse.Namespace) -> None:
-    if options.new_key:
+def _find_secrets(options: argparse.Namespace) -> None:
+    if getattr(options, "new_key", False):
         options.key = secrets.token_urlsafe(24)
-        return
-    try:
-        with options.key_file.open(encoding="utf-8") as file:
-            options.key = file.readline().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        _refuse("serve", f"cannot read the key from {str(options.key_file)!r}: {reason}")
-    if not options.key:
-        _refuse("serve", f"the first line of {str(options.key_file)!r} is empty; a key goes there")
+    for name in ("key", "token"):
+        path = getattr(options, f"{name}_file", None)
+        if path is not None:
+            try:
+                setattr(options, name, secret.read(path, name))
+            except ValueError as error:
+                _refuse(options.command, str(error))
 
 
 def _refuse(command: str, wrong: str) -> NoReturn:

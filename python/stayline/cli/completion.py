@@ -14,6 +14,8 @@ from stayline.cli.arguments import tree
 
 #: Options whose value is a path.
 _PATHS = {"--store", "--output", "-o", "--key-file", "--tls-certificate", "--tls-key"}
+#: Words for an option that takes any text.
+_WORDS = {"--proxy": ["none", "environment"]}
 _SESSIONS = "stayline runs --names --limit 200 2>/dev/null"
 
 
@@ -72,7 +74,8 @@ def _command(name: str, text: str, parser: argparse.ArgumentParser) -> Command:
     options, session, choices, program = [], False, [], False
     for action in parser._actions:
         if action.option_strings:
-            found = [str(one) for one in action.choices or []]
+            words = _WORDS.get(action.option_strings[0], [])
+            found = [str(one) for one in action.choices or words]
             about = (action.help or "").replace("%(default)s", str(action.default))
             options.append(Option(list(action.option_strings), about, action.nargs != 0, found))
         elif action.nargs == argparse.REMAINDER:

@@ -13,6 +13,7 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 
 #: SGR numbers: how a status, a health and the rest are shown on a terminal.
@@ -26,6 +27,7 @@ _STYLES = {
     "unknown": "33",
     "stale": "31",
     "no link": "31",
+    "gone": "31",
     "title": "1",
     "dim": "2",
     "trouble": "31",
@@ -33,8 +35,17 @@ _STYLES = {
     "warning": "33",
 }
 
-#: Control characters of stored output must not steer the reader's terminal; a tab may stay.
-_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+#: What stored output must not do to the reader's terminal: steer it, break lines, turn texts
+#: around. Halves of surrogate pairs are no characters at all. A tab may stay.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+#: Of a line on stderr at most so many characters are shown.
+_LONGEST_COMPLAINT = 2_000
+
+#: What stands before the host in an address.
+_PASSWORDS = re.compile(r"://[^\s'\"]*@")
 
 #: A column is not made narrower than this.
 _NARROWEST = 8
@@ -42,8 +53,18 @@ _NARROWEST = 8
 
 def complain(text: str) -> None:
     """Prints one line on stderr: what is wrong, and what to do about it."""
-    line = " ".join(text.split())
-    print(f"stayline: {line}", file=sys.stderr, flush=True)
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(complaint(text), end="", file=sys.stderr, flush=True)
+
+
+def complaint(text: str) -> str:
+    """It as a line with its end. No password in an address that was given comes to light."""
+    line = visible(_PASSWORDS.sub("://…@", " ".join(text.split())))
+    if len(line) > _LONGEST_COMPLAINT:
+        half = _LONGEST_COMPLAINT // 2
+        line = f"{line[:half]}\u2026{line[-half:]}"
+    return f"stayline: {line}\n"
 
 
 def fancy() -> bool:
@@ -68,8 +89,13 @@ def paint(text: str, style: str) -> str:
 
 
 def visible(text: str) -> str:
-    """The text with control characters written out."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+    """The text with what cannot be seen written out: control characters and their like."""
+    return _UNSEEN.sub(_written_out, text)
+
+
+def _written_out(found: re.Match[str]) -> str:
+    number = ord(found.group())
+    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
 
 
 def cells(text: str) -> int:
@@ -124,8 +150,7 @@ def table_lines(
     terminal that is too narrow those in ``spare`` are left out, the first one first. ``cut``
     shortens texts so that each line fits, for what is drawn again in place; when even that is not
     enough those in ``last`` are left out too."""
-    # A column in which nothing is said is left out everywhere.
-    kept = [title for index, title in enumerate(titles) if any(row[index] for row in rows)]
+    kept = _said(titles, rows)
     widths = _widths(titles, rows)
     if movable():
         for title in spare:
@@ -152,7 +177,8 @@ def table_lines(
 
 def too_wide(titles: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str]) -> bool:
     """Whether a terminal would have to wrap the table, even without what can be spared."""
-    kept = [title for title in titles if title not in spare]
+    said = _said(titles, rows)
+    kept = [title for title in said if title not in spare]
     return movable() and _total(kept, _widths(titles, rows)) > columns()
 
 
@@ -160,9 +186,13 @@ def moment(value: datetime | int | None) -> str:
     """A moment, given in ms or as it is, in the reader's time zone, to the second."""
     if value is None:
         return "-"
-    if isinstance(value, int):
-        value = datetime.fromtimestamp(value / 1000, timezone.utc)
-    return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    try:
+        if isinstance(value, int):
+            value = datetime.fromtimestamp(value / 1000, timezone.utc)
+        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        # Beyond all calendars.
+        return "?"
 
 
 def duration(seconds: float | None) -> str:
@@ -197,6 +227,11 @@ def _widths(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, i
         title: max([len(title), *(cells(row[index]) for row in rows)])
         for index, title in enumerate(titles)
     }
+
+
+def _said(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A column in which nothing is said is left out everywhere."""
+    return [title for index, title in enumerate(titles) if any(row[index] for row in rows)]
 
 
 def _total(titles: Sequence[str], widths: dict[str, int]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 import stayline
+from stayline.cli.console import visible
 from stayline.cli.reach import act
 from stayline.cli.rest import Rest, segment
 
@@ -25,7 +26,8 @@ def main(options: argparse.Namespace) -> int:
         return named, rest.fail(options.session, named, options.message)
 
     execution_id, done = act(options, by_store, by_server)
-    print(f"failed {execution_id}" if done else f"{execution_id} had ended already")
+    shown = visible(execution_id)
+    print(f"failed {shown}" if done else f"{shown} had ended already")
     return 0
 
 

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 import stayline
+from stayline.cli.console import visible
 from stayline.cli.reach import act
 from stayline.cli.rest import Rest
 
@@ -34,5 +35,5 @@ def main(options: argparse.Namespace) -> int:
         return rest.interrupt(options.session, options.execution, body)
 
     verdict = act(options, by_store, by_server)
-    print(_SAID.get(verdict, verdict))
+    print(_SAID.get(verdict) or visible(verdict))
     return 0

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
+from stayline._endings import ending
 from stayline.cli.console import duration, paint, visible
 from stayline.cli.views import Record
 
@@ -40,16 +41,20 @@ def _clock(record: Record) -> str:
     stamp = record.fields.get("timestamp")
     try:
         at = datetime.fromisoformat(str(stamp).replace("Z", "+00:00"))
-    except ValueError:
+        return at.astimezone().strftime("%H:%M:%S.%f")[:-3]
+    except (ValueError, OverflowError, OSError):
         return " " * 12
-    return at.astimezone().strftime("%H:%M:%S.%f")[:-3]
 
 
 def _text(record: Record) -> str:
     """What people need of the data; all of it, as it was sent, where nothing better is known."""
     data = record.fields.get("data")
     if isinstance(data, dict) and record.type in _TOLD:
-        told = _TOLD[record.type](data)
+        try:
+            told = _TOLD[record.type](data)
+        except (ValueError, OverflowError):
+            # A number that can be kept, and not be told.
+            told = None
         if told is not None:
             return told
     return record.raw_data
@@ -57,28 +62,58 @@ def _text(record: Record) -> str:
 
 def _output(data: dict[str, Any]) -> str | None:
     text = data.get("text")
-    known = set(data) <= {"text", "part", "last", "base64"}
-    return text if known and isinstance(text, str) else None
+    known = set(data) <= {"text", "part", "last", "base64", "stream"}
+    if not (known and isinstance(text, str)):
+        return None
+    stream = data.get("stream", "stdout")
+    if stream == "stdout":
+        return text
+    return f"{stream}: {text}" if stream == "stderr" else None
+
+
+#: What stands in the data of an ending that was larger than a frame (R40).
+_CUT = {"truncated", "bytes"}
 
 
 def _error(data: dict[str, Any]) -> str | None:
-    if not (set(data) <= {"error", "fatal"} and isinstance(data.get("error"), str)):
+    error, code = data.get("error"), data.get("exitCode")
+    if not (set(data) <= {"error", "fatal", "exitCode"} | _CUT and isinstance(error, str)):
         return None
-    return f"{data['error']} (fatal)" if data.get("fatal") is True else str(data["error"])
+    if not _is_code(code):
+        return None
+    notes = ["fatal"] if data.get("fatal") is True else []
+    if ending(error, code) != error:
+        notes.append(f"exit code {code}")
+    return _noted(error, notes, data)
 
 
 def _complete(data: dict[str, Any]) -> str | None:
     code, branch = data.get("exitCode"), data.get("currentBranch")
-    if not (set(data) <= {"exitCode", "currentBranch"} and type(code) is int):
+    if not (set(data) <= {"exitCode", "currentBranch"} | _CUT and type(code) is int):
         return None
     if branch is None:
-        return f"exit code {code}"
-    return f"exit code {code}, branch {branch}" if isinstance(branch, str) else None
+        return _noted(f"exit code {code}", [], data)
+    told = f"exit code {code}, branch {branch}"
+    return _noted(told, [], data) if isinstance(branch, str) else None
 
 
 def _interrupted(data: dict[str, Any]) -> str | None:
-    reason = data.get("reason")
-    return reason if set(data) == {"reason"} and isinstance(reason, str) else None
+    reason, code = data.get("reason"), data.get("exitCode")
+    if not (data and set(data) <= {"reason", "exitCode"} | _CUT and _is_code(code)):
+        return None
+    if not (reason is None or isinstance(reason, str)):
+        return None
+    return _noted(ending(reason, code), [], data)
+
+
+def _is_code(value: Any) -> bool:
+    return value is None or type(value) is int
+
+
+def _noted(text: str, notes: list[str], data: dict[str, Any]) -> str:
+    if data.get("truncated") is True:
+        notes = [*notes, f"cut, was {data.get('bytes')} bytes"]
+    return f"{text} ({', '.join(notes)})" if notes else text
 
 
 def _reconnected(data: dict[str, Any]) -> str | None:
@@ -94,7 +129,8 @@ def _disconnected(data: dict[str, Any]) -> str | None:
 
 
 def _gap(data: dict[str, Any]) -> str:
-    return f"asked for {data.get('requested')}, there is {data.get('earliest')} and later"
+    requested, earliest = data.get("requested"), data.get("earliest")
+    return f"asked for {requested}, there is {earliest} and later"
 
 
 _TOLD: dict[str, Callable[[dict[str, Any]], str | None]] = {

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import stayline
 from stayline.cli import places
+from stayline.cli.console import complain
 from stayline.cli.rest import Rest, ServerRefused
 
 T = TypeVar("T")
@@ -25,10 +26,10 @@ def act(
     """Does it where the session lives. ``NotFound`` for an unknown one, ``StoreInUse`` when its
     owner can only be reached as a process."""
     if options.to is not None:
-        return by_server(Rest(options.to, options.key))
+        return by_server(Rest.of(options))
     location = _locate(options.store, options.session)
     try:
-        with stayline.Coordinator(location) as coordinator:
+        with places.open_named(location) as coordinator:
             return by_store(coordinator.session(options.session))
     except stayline.StoreInUse as owner:
         if owner.url is None:
@@ -52,13 +53,17 @@ def _locate(location: str | None, session: str) -> str:
             f"nothing ran here: there is no {places.FOLDER}/*.db; name a file by --store, "
             "or a server by --to"
         )
+    known = []
     for one in found:
-        with places.reader(one) as coordinator:
-            try:
+        try:
+            with places.reader(one) as coordinator:
                 coordinator.session(session).info()
-            except stayline.NotFound:
-                continue
-            return one
-    raise stayline.NotFound(
-        f"no session {session!r} in {', '.join(found)}; `stayline runs` lists what there is"
-    )
+        except stayline.NotFound:
+            continue
+        except (stayline.StoreError, stayline.StoreFormat) as error:
+            if location is not None:
+                raise places.naming(one, error) from None
+            complain(f"{places.naming(one, error)}; it was not looked into")
+            continue
+        known.append((one, one))
+    return places.only_one(session, known, ", ".join(found))[0]

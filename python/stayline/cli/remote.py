@@ -11,28 +11,40 @@ import http.client
 import queue
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Mapping
 from typing import Any
 
 import stayline
+from stayline.cli.again import AGAIN, may_pass, pause_after
 from stayline.cli.rest import Rest, segment
 from stayline.cli.views import Query, Record, Run, State, Status
 
 #: Sessions a server lists at most.
 _MOST_SESSIONS = 1_000
 _QUEUE = 1_000
+#: Bytes of one record, in however many lines. No server of ours sends any so large.
+_LARGEST_RECORD = 64 * 1_048_576
 #: Seconds. The server says something every ping interval, ten seconds unless set.
 _SILENCE = 60.0
-#: Seconds between two attempts to connect again.
-_AGAIN = 1.0
 
 
 class RemoteSource:
     """A server."""
 
-    def __init__(self, url: str, key: str | None) -> None:
-        self._rest = Rest(url, key)
+    def __init__(self, rest: Rest) -> None:
+        self._rest = rest
         self.name = self._rest.base
+        #: A server tells all or refuses.
+        self.complete = True
+
+    @property
+    def impatient(self) -> bool:
+        """Whether a server that has no room is told of at once."""
+        return self._rest.impatient
+
+    @impatient.setter
+    def impatient(self, value: bool) -> None:
+        self._rest.impatient = value
 
     def runs(
         self, session: str | None, status: Status | None, limit: int, *, often: bool
@@ -42,12 +54,11 @@ class RemoteSource:
         if status is not None:
             asked["status"] = status
         if not often:
-            # It looks them up in the log.
             asked["events"] = "true"
         if session is not None:
             return self._executions(session, asked)
         found: list[Run] = []
-        known = self._rest.get("", {"limit": _MOST_SESSIONS})["sessions"]
+        known = self._listed("", "sessions", {"limit": _MOST_SESSIONS})
         for one in known:
             # Nothing in a session began after its newest activity, so that older have no say.
             if sum(run.created_ms >= one["lastActivityAt"] for run in found) >= limit:
@@ -76,10 +87,23 @@ class RemoteSource:
 
     def _executions(self, session: str, asked: dict[str, Any]) -> list[Run]:
         try:
-            told = self._rest.get(f"{segment(session)}/executions", asked)
+            listed = self._listed(f"{segment(session)}/executions", "executions", asked)
         except stayline.NotFound:
             return []
-        return [Run.of_json(one, self.name, linked=None) for one in told["executions"]]
+        return [Run.of_json(one, self.name, linked=None) for one in listed]
+
+    def _listed(self, path: str, name: str, asked: Mapping[str, Any]) -> list[Any]:
+        """The first `limit` entries of a list, which come in parts of a bounded size."""
+        found: list[Any] = []
+        more = dict(asked)
+        while True:
+            told = self._rest.get(path, more)
+            found += told[name]
+            left = asked["limit"] - len(found)
+            # A server of before gives all that it gives at once.
+            if left <= 0 or told.get("cursor") is None:
+                return found
+            more.update(limit=left, cursor=told["cursor"])
 
 
 class RemoteFeed:
@@ -95,8 +119,11 @@ class RemoteFeed:
         self._stopped = threading.Event()
         self.over = False
         self.caught_up = False
+        self.passed = 0
+        #: Why nothing comes at the moment, if the server is away.
+        self.trouble: BaseException | None = None
         # The first connection is made here: what is wrong with it is told at once.
-        self._stream = rest.open(self._path, self._asked, timeout=_SILENCE)
+        self._stream = rest.stream(self._path, self._asked, timeout=_SILENCE)
         threading.Thread(target=self._read, name="stayline-events", daemon=True).start()
 
     def take(self, timeout: float) -> list[Record]:
@@ -115,6 +142,7 @@ class RemoteFeed:
                 raise record
             elif record.control and record.type == "connected":
                 self.caught_up = True
+                self.passed = _newest_before(record)
                 self.over = not self._follow
             else:
                 found.append(record)
@@ -127,9 +155,15 @@ class RemoteFeed:
 
     def _read(self) -> None:
         while not self._stopped.is_set():
-            with suppress(OSError, http.client.HTTPException, ValueError):
+            try:
                 self._read_one()
-            time.sleep(_AGAIN)
+            except _Endless as error:
+                self._records.put(error)
+                return
+            except (OSError, http.client.HTTPException, ValueError):
+                # It broke; that is seen when it is made again.
+                pass
+            time.sleep(AGAIN)
             if self._stopped.is_set() or not self._again():
                 return
 
@@ -138,27 +172,33 @@ class RemoteFeed:
         headers = {} if self._last_id is None else {"Last-Event-ID": self._last_id}
         while not self._stopped.is_set():
             try:
-                self._stream = self._rest.open(
-                    self._path, self._asked, headers=headers, timeout=_SILENCE
+                self._stream = self._rest.stream(
+                    self._path, self._asked, headers=headers, timeout=_SILENCE, patient=False
                 )
-            except ConnectionError:
-                time.sleep(_AGAIN)
             except stayline.NotFound:
                 # Deleted meanwhile.
                 self._records.put(None)
                 return False
             except Exception as error:
-                self._records.put(error)
-                return False
+                if not may_pass(error):
+                    self._records.put(error)
+                    return False
+                self.trouble = error
+                time.sleep(pause_after(error))
             else:
+                self.trouble = None
                 return True
         return False
 
     def _read_one(self) -> None:
         last_id: str | None = None
         data: list[str] = []
+        left = _LARGEST_RECORD
         with self._stream as stream:
-            for raw in stream:
+            while raw := stream.readline(left + 1):
+                left -= len(raw)
+                if left < 0:
+                    raise _Endless(self._rest.base)
                 line = raw.decode("utf-8", "replace").rstrip("\r\n")
                 if line.startswith("data: "):
                     data.append(line[6:])
@@ -168,8 +208,25 @@ class RemoteFeed:
                     self._records.put(Record("\n".join(data)))
                     self._last_id = last_id or self._last_id
                     last_id, data = None, []
+                if not line:
+                    left = _LARGEST_RECORD
                 if self._stopped.is_set():
                     return
+
+
+class _Endless(OSError):
+    """What comes is no event of a server of ours, and asking again would bring more of it."""
+
+    def __init__(self, base: str) -> None:
+        text = f"{base} sends an event of more than {_LARGEST_RECORD >> 20} MiB; it is not read on"
+        super().__init__(None, text)
+
+
+def _newest_before(connected: Record) -> int:
+    """The id up to which everything came before that record."""
+    data = connected.fields.get("data")
+    found = data.get("lastEventId") if isinstance(data, dict) else None
+    return found if type(found) is int else 0
 
 
 def _asked(query: Query) -> dict[str, Any]:

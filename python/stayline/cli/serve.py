@@ -9,11 +9,16 @@ import sys
 
 import stayline
 from stayline.cli import arguments, places
+from stayline.cli.console import complain
+from stayline.cli.output import say
 from stayline.cli.signals import SignalWatch
 
 
 def main(options: argparse.Namespace) -> int:
-    """Serves until SIGINT, SIGTERM or SIGHUP; then closes links with 1012 and ends."""
+    """Serves until SIGINT, SIGTERM or, without TLS, SIGHUP; then closes links with 1012 and ends.
+
+    With TLS, SIGHUP has the certificate read anew.
+    """
     settings = arguments.settings(options)
     if options.store is None:
         places.make_folder()
@@ -23,20 +28,37 @@ def main(options: argparse.Namespace) -> int:
     )
     stops = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     # Watched from before the store is opened: a stop during recovery is a stop too.
-    with SignalWatch(*stops) as watch, stayline.Coordinator(location, settings=settings) as owner:
+    with SignalWatch(*stops) as watch, places.open_named(location, settings) as owner:
         server = owner.serve(
             options.listen,
             key=options.key,
             allowed_origins=options.allow_origin or None,
             tls_certificate=options.tls_certificate,
             tls_key=options.tls_key,
+            max_sockets=options.max_sockets,
+            max_unauthenticated_sockets=options.max_unauthenticated_sockets,
+            max_requests=options.max_requests,
+            max_body_bytes=options.max_body_bytes,
+            workers=options.workers,
         )
         with server:
-            print(_banner(owner, server, options), flush=True)
+            say(_banner(owner, server, options))
             taken = watch.wait()
-            print(f"{taken[0].name}: closing links, wrappers will come back", flush=True)
-    print("stopped", flush=True)
+            while taken[0].number == signal.SIGHUP and options.tls_certificate is not None:
+                _reload(server)
+                taken = taken[1:] or watch.wait()
+            say(f"{taken[0].name}: closing links, wrappers will come back")
+    say("stopped")
     return 0
+
+
+def _reload(server: stayline.Server) -> None:
+    try:
+        server.reload_tls()
+    except stayline.InvalidArgument as error:
+        complain(f"the certificate of before is served on: {error}")
+    else:
+        say("SIGHUP: the certificate was read anew")
 
 
 def _banner(

@@ -15,13 +15,17 @@ from typing import Protocol
 
 import stayline
 from stayline.cli import places
+from stayline.cli.console import complain
 from stayline.cli.remote import RemoteSource
+from stayline.cli.rest import Rest
 from stayline.cli.views import Query, Record, Run, State, Status, now_ms
 
 #: Sessions looked at in one store; those with the newest activity come first.
 _MOST_SESSIONS = 10_000
 #: Records taken from a store at once, so that a long past is shown while it is read.
 _ROUND = 500
+#: Beyond every event's id.
+_ALL = 2**63
 
 
 class Feed(Protocol):
@@ -41,13 +45,31 @@ class Feed(Protocol):
         """Whether all that was stored has been taken."""
         ...
 
+    @property
+    def passed(self) -> int:
+        """No event up to this id comes any more: it was taken, or is not kept any longer."""
+        ...
+
+    @property
+    def trouble(self) -> BaseException | None:
+        """Why nothing comes at the moment, where its server is away."""
+        ...
+
     def close(self) -> None:
         """Stops it."""
         ...
 
 
 class Source(Protocol):
-    """Somewhere to ask."""
+    """Whom a command asks."""
+
+    #: Set by a command that asks again by itself: a server that has no room is told of at once.
+    impatient: bool
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that there is could be read."""
+        ...
 
     @property
     def name(self) -> str:
@@ -73,10 +95,10 @@ class Source(Protocol):
 def opened(options: argparse.Namespace, *, empty: bool = False) -> Iterator[Source]:
     """The source that the options name. ``empty``: a folder where nothing ran yet will do."""
     if options.to is not None:
-        yield RemoteSource(options.to, options.key)
+        yield RemoteSource(Rest.of(options))
         return
     with StoreSource(options.store) as source:
-        if not empty and not source.names:
+        if not empty and not source.names and not source.unreadable:
             raise stayline.NotFound(
                 f"nothing ran here: there is no {places.FOLDER}/*.db; name a file by --store"
             )
@@ -88,8 +110,11 @@ class StoreSource:
 
     def __init__(self, location: str | None) -> None:
         self._location = location
+        self.impatient = False
         self._opened = ExitStack()
         self._stores: dict[str, stayline.Coordinator] = {}
+        #: Files that cannot be read. One of them hides none of the others.
+        self.unreadable: dict[str, stayline.Error] = {}
 
     def __enter__(self) -> StoreSource:
         self._look()
@@ -104,6 +129,11 @@ class StoreSource:
         return ", ".join(self._stores) or f"{places.FOLDER}/"
 
     @property
+    def complete(self) -> bool:
+        """Whether every file could be read."""
+        return not self.unreadable
+
+    @property
     def names(self) -> list[str]:
         """The files, one by one."""
         return list(self._stores)
@@ -114,14 +144,16 @@ class StoreSource:
         """Executions of all files, newest first."""
         del often
         self._look()
-        found: list[tuple[stayline.Execution, stayline.Session, str]] = []
-        for name, store in self._stores.items():
-            found += (
-                (one, store.session(one.session_id), name)
-                for one in _executions(store, session, status, limit)
-            )
+        found: list[tuple[stayline.Execution, stayline.Coordinator, str]] = []
+        for name, store in list(self._stores.items()):
+            try:
+                ours = _executions(store, session, status, limit)
+            except (stayline.StoreError, stayline.StoreFormat) as error:
+                self._set_aside(name, error)
+                continue
+            found += ((one, store, name) for one in ours)
         found.sort(key=lambda row: row[0].created_at, reverse=True)
-        return [_run(one, home, name) for one, home, name in found[:limit]]
+        return [_run(one, store, name) for one, store, name in found[:limit]]
 
     def state(self, session: str) -> State:
         """One session now."""
@@ -130,20 +162,22 @@ class StoreSource:
         info = home.info()
         newest = home.executions(limit=1)
         shown = home.execution(info.active) if info.active else newest[0] if newest else None
-        run = None if shown is None else _run(shown, home, name)
+        run = None if shown is None else _run(shown, store, name)
         return State(session, info.last_event_id, run)
 
     def locate(self, session: str) -> tuple[stayline.Coordinator, str]:
-        """The file that knows the session."""
-        for name, store in self._stores.items():
+        """The file that knows the session; ``InvalidArgument`` when several do."""
+        known = []
+        for name, store in list(self._stores.items()):
             try:
                 store.session(session).info()
             except stayline.NotFound:
                 continue
-            return store, name
-        raise stayline.NotFound(
-            f"no session {session!r} in {self.name}; `stayline runs` lists what there is"
-        )
+            except (stayline.StoreError, stayline.StoreFormat) as error:
+                self._set_aside(name, error)
+                continue
+            known.append((store, name))
+        return places.only_one(session, known, self.name)
 
     def feed(self, session: str, query: Query, *, follow: bool) -> Feed:
         """Its records."""
@@ -152,7 +186,7 @@ class StoreSource:
 
     def _look(self) -> None:
         for name in places.readable(self._location):
-            if name not in self._stores:
+            if name not in self._stores and name not in self.unreadable:
                 try:
                     store = self._opened.enter_context(places.reader(name))
                 except stayline.NotFound:
@@ -160,7 +194,19 @@ class StoreSource:
                     if self._location is None:
                         continue
                     raise
+                except (stayline.StoreError, stayline.StoreFormat) as error:
+                    self._set_aside(name, error)
+                    continue
                 self._stores[name] = store
+
+    def _set_aside(self, name: str, error: stayline.Error) -> None:
+        """A file that cannot be read is told of once; the only one is all that was asked for."""
+        if self._location is not None:
+            raise places.naming(name, error)
+        self._stores.pop(name, None)
+        if name not in self.unreadable:
+            complain(f"{places.naming(name, error)}; the other files are shown without it")
+        self.unreadable[name] = error
 
 
 class _StoreFeed:
@@ -177,6 +223,8 @@ class _StoreFeed:
         self._follow = follow
         self.over = False
         self.caught_up = False
+        self.passed = 0
+        self.trouble = None
 
     def take(self, timeout: float) -> list[Record]:
         """The next round of events."""
@@ -199,6 +247,8 @@ class _StoreFeed:
         if found:
             self._after = found[-1].id
         self.caught_up = len(found) < _ROUND
+        # Whoever compares has looked before: all that there was then has been taken.
+        self.passed = _ALL if self.caught_up else self._after
         self.over = self.caught_up and not self._follow
         return [Record(event.frame) for event in found]
 
@@ -206,7 +256,8 @@ class _StoreFeed:
         """Nothing to stop."""
 
 
-def _run(one: stayline.Execution, home: stayline.Session, name: str) -> Run:
+def _run(one: stayline.Execution, store: stayline.Coordinator, name: str) -> Run:
+    home = store.session(one.session_id)
     newest = None
     if one.status == "running":
         # The session's newest event is the active execution's, unless it came late.
@@ -214,7 +265,9 @@ def _run(one: stayline.Execution, home: stayline.Session, name: str) -> Run:
             if event.execution_id == one.id:
                 # A wrapper's clock may be ahead of ours.
                 newest = min(event.timestamp_ms, now_ms())
-    return Run.of(one, name, home.count_events(executions=[one.id]), newest)
+    events = home.count_events(executions=[one.id])
+    owned = one.status not in ("pending", "running") or store._is_owned()
+    return Run.of(one, name, events, newest, owned=owned)
 
 
 def _executions(

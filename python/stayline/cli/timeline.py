@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from stayline.cli.console import columns, count
+from stayline.cli.console import columns, count, visible
 from stayline.cli.source import StoreSource
 from stayline.timeline import Timeline
 
@@ -25,6 +25,7 @@ def main(options: argparse.Namespace) -> int:
             now_ms=store.now_ms,
             executions=options.execution,
             limit=options.limit,
+            owned=store._is_owned(),
             progress=progress.told,
         )
         progress.over()
@@ -33,7 +34,7 @@ def main(options: argparse.Namespace) -> int:
         return 0
     path = drawn.save(options.output)
     events = sum(run.events for run in drawn.runs)
-    print(f"{path}: {count(len(drawn.runs), 'run')}, {count(events, 'event')}")
+    print(f"{visible(str(path))}: {count(len(drawn.runs), 'run')}, {count(events, 'event')}")
     return 0
 
 

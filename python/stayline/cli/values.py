@@ -31,23 +31,33 @@ def setting(text: str) -> tuple[str, Any]:
         raise argparse.ArgumentTypeError(f"there is no setting {name!r}{hint}")
     try:
         return name, json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         # Words need no quotes: `overflow=block`.
         return name, value
 
 
 def number(text: str) -> int:
     """A whole number from 0."""
-    if not (text.isascii() and text.isdecimal()):
+    found = _whole(text)
+    if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0")
-    return int(text)
+    return found
 
 
 def positive(text: str) -> int:
     """A whole number from 1."""
-    if not (text.isascii() and text.isdecimal()) or int(text) == 0:
+    found = _whole(text)
+    if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
-    return int(text)
+    return found
+
+
+def _whole(text: str) -> int | None:
+    """A whole number that 63 bits hold."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 20):
+        return None
+    found = int(text)
+    return found if found < 2**63 else None
 
 
 def seconds(text: str) -> float:
@@ -71,8 +81,9 @@ def interval(text: str) -> float:
 
 def moment(text: str) -> int:
     """A moment in ms: ISO 8601, local where no zone is given, or ms since 1970."""
-    if text.isascii() and text.isdecimal():
-        return int(text)
+    found = _whole(text)
+    if found is not None:
+        return found
     try:
         # Python 3.10 does not know the Z.
         at = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text)

@@ -9,8 +9,13 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import stayline
+from stayline._endings import ending
+from stayline._internal import _from_json
 
 Status: TypeAlias = Literal["pending", "running", "completed", "failed", "interrupted"]
+
+#: Finds the end of a value, whatever its numbers are.
+_ANY_NUMBER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
 
 #: What the owner of a file has set is not in it.
 _SETTINGS = stayline.Settings()
@@ -35,6 +40,7 @@ class Run:
     execution: str
     status: str
     error: str | None
+    exit_code: int | None
     mode: str | None
     health: str | None
     created_ms: int
@@ -48,31 +54,43 @@ class Run:
     linked: bool | None
     #: Stored events; servers tell only when asked.
     events: int | None
+    #: Whether a coordinator that is alive has it; a server does.
+    owned: bool
     #: The store or the server.
     place: str
 
     @classmethod
     def of(
-        cls, one: stayline.Execution, place: str, events: int, newest_ms: int | None = None
+        cls,
+        one: stayline.Execution,
+        place: str,
+        events: int,
+        newest_ms: int | None = None,
+        *,
+        owned: bool = True,
     ) -> Run:
         """From a store. ``newest_ms`` is when the newest of its events was, where that is known:
         the row's own signs of life are refreshed every so often only (R14)."""
         seen = _newest(newest_ms, _milliseconds(one.last_seen_at))
+        active = one.status in ("pending", "running")
         return cls(
             session=one.session_id,
             execution=one.id,
             status=one.status,
             error=one.error,
+            exit_code=one.exit_code,
             mode=one.mode,
-            health=one.health or _health(one.status, seen),
+            # What nobody takes care of has neither health nor a link, whatever its row says.
+            health=(one.health or _health(one.status, seen)) if owned else None,
             created_ms=_milliseconds(one.created_at) or 0,
             started_ms=_milliseconds(one.started_at),
             completed_ms=_milliseconds(one.completed_at),
             seen_ms=seen,
             reconnects=one.reconnects,
             interrupt_requested=one.interrupt_requested,
-            linked=not one.grace if one.status == "running" else None,
+            linked=owned and not one.grace if one.status == "running" else None,
             events=events,
+            owned=owned or not active,
             place=place,
         )
 
@@ -84,6 +102,8 @@ class Run:
             execution=one["executionId"],
             status=one["status"],
             error=one["error"],
+            # A server of before tells none.
+            exit_code=one.get("exitCode"),
             mode=one["mode"],
             health=one["health"],
             created_ms=one["createdAt"],
@@ -94,8 +114,14 @@ class Run:
             interrupt_requested=one["interruptRequested"],
             linked=linked if one["status"] == "running" else None,
             events=one.get("events"),
+            owned=True,
             place=place,
         )
+
+    @property
+    def ending(self) -> str:
+        """Why it ended and with which exit code, as far as that is known."""
+        return ending(self.error, self.exit_code)
 
     @property
     def active(self) -> bool:
@@ -103,10 +129,13 @@ class Run:
         return self.status in ("pending", "running")
 
     def seconds(self, now_ms: int) -> float | None:
-        """How long it ran, or has been running; none before a wrapper came."""
+        """How long it ran, or has been running; none before a wrapper came. Where nobody takes care
+        of it any more it is known to have run until it was last seen."""
         if self.started_ms is None:
             return None
         until = now_ms if self.completed_ms is None else self.completed_ms
+        if not self.owned and self.seen_ms is not None:
+            until = self.seen_ms
         return max(until - self.started_ms, 0) / 1000
 
     def silent(self, now_ms: int) -> float | None:
@@ -121,6 +150,7 @@ class Run:
             "execution": self.execution,
             "status": self.status,
             "error": self.error,
+            "exitCode": self.exit_code,
             "mode": self.mode,
             "health": self.health,
             "createdAt": iso(self.created_ms),
@@ -132,6 +162,7 @@ class Run:
             "reconnects": self.reconnects,
             "interruptRequested": self.interrupt_requested,
             "connected": self.linked,
+            "owned": self.owned,
             "store": self.place,
         }
 
@@ -156,18 +187,23 @@ class Record:
     @cached_property
     def fields(self) -> dict[str, Any]:
         """The frame, read."""
-        found = json.loads(self.frame)
+        try:
+            found = _from_json(self.frame)
+        except (ValueError, RecursionError):
+            # From a server that is none of ours, or too deep to be read: shown as it came.
+            return {}
         return found if isinstance(found, dict) else {}
 
     @property
     def id(self) -> int:
         """The event's id; 0 when it is not stored."""
-        return int(self.fields.get("eventId") or 0)
+        found = self.fields.get("eventId")
+        return found if type(found) is int else 0
 
     @property
     def type(self) -> str:
         """The event's type."""
-        return str(self.fields.get("streamEventType"))
+        return str(self.fields.get("streamEventType", "unreadable"))
 
     @property
     def raw_data(self) -> str:
@@ -175,8 +211,11 @@ class Record:
         # No string before it can hold this: a quote within a string is escaped.
         _, found, rest = self.frame.partition(',"data":')
         if not found:
-            return "{}"
-        _, end = json.JSONDecoder().raw_decode(rest)
+            return "{}" if self.fields else self.frame
+        try:
+            _, end = _ANY_NUMBER.raw_decode(rest)
+        except (ValueError, RecursionError):
+            return rest
         return rest[:end]
 
     @property
@@ -189,7 +228,11 @@ def iso(ms: int | None) -> str | None:
     """ISO 8601 in UTC, to the millisecond."""
     if ms is None:
         return None
-    at = datetime.fromtimestamp(ms / 1000, timezone.utc)
+    try:
+        at = datetime.fromtimestamp(ms / 1000, timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        # Beyond all calendars.
+        return None
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -16,9 +16,11 @@ from contextlib import closing
 from dataclasses import replace
 
 from stayline.cli import lines, runs
+from stayline.cli.again import Again
 from stayline.cli.console import (
     cells,
     columns,
+    complain,
     count,
     duration,
     fit,
@@ -27,6 +29,7 @@ from stayline.cli.console import (
     table_lines,
     visible,
 )
+from stayline.cli.output import json_line
 from stayline.cli.screen import Screen
 from stayline.cli.source import Feed, Source, opened
 from stayline.cli.views import Query, Record, Run, State, iso, now_ms
@@ -46,6 +49,7 @@ def main(options: argparse.Namespace) -> int:
         with closing(
             source.feed(options.session, Query(after, options.types), follow=True)
         ) as feed:
+            source.impatient = True
             return _Session(source, feed, options, after).run()
 
 
@@ -58,6 +62,7 @@ class _Session:
         self._feed = feed
         self._options = options
         self._screen = Screen()
+        self._again = Again(self._tell)
         self._seen = after
         self._told: tuple[object, ...] | None = None
         #: Executions that were looked at because of an event of theirs.
@@ -70,14 +75,19 @@ class _Session:
             while True:
                 # Looked at first: a run that has ended has stored all its events by then, so that
                 # what is taken next is complete.
-                state = self._state()
+                state = self._again.ask(self._state)
+                if state is None:
+                    # Events may come all the same, and the end of it all.
+                    self._take(self._again.pause)
+                    self._status(None)
+                    continue
                 self._tell_changes(state)
                 self._status(state)
                 wait = self._options.interval
                 while True:
-                    records = self._feed.take(wait)
-                    for record in records:
-                        self._show(record)
+                    records = self._take(wait)
+                    # What is not kept any more is not waited for.
+                    self._seen = max(self._seen, min(self._feed.passed, state.last_event_id))
                     if not records or self._feed.over:
                         break
                     self._status(state)
@@ -106,12 +116,20 @@ class _Session:
             return False
         return state.run is None or not state.run.active
 
-    def _show(self, record: Record) -> None:
+    def _take(self, wait: float) -> list[Record]:
+        """Shows what comes. Only what comes after the past was shown is a sign of life of now."""
+        live = self._feed.caught_up
+        records = self._feed.take(wait)
+        for record in records:
+            self._show(record, live=live)
+        return records
+
+    def _show(self, record: Record, *, live: bool) -> None:
         self._look_first(record)
         self._seen = max(self._seen, record.id)
-        if self._feed.caught_up and not record.control:
+        if live and not record.control:
             self._heard = (str(record.fields.get("executionId")), now_ms())
-        self._screen.line(record.frame if self._options.json else lines.line(record))
+        self._screen.line(json_line(record.frame) if self._options.json else lines.line(record))
 
     def _look_first(self, record: Record) -> None:
         """The first event of a run comes behind what is said about the run itself."""
@@ -120,38 +138,58 @@ class _Session:
         execution, (known, status, *_) = str(record.fields.get("executionId")), self._told
         if (execution != known or status == "pending") and execution not in self._looked:
             self._looked.add(execution)
-            self._tell_changes(self._state())
+            state = self._again.ask(self._state)
+            if state is not None:
+                self._tell_changes(state)
+
+    def _tell(self, text: str) -> None:
+        """Something about the server: among the lines, or beside them where those are data."""
+        if self._options.json:
+            complain(text)
+        else:
+            self._screen.line(lines.note(now_ms(), text, "warning"))
 
     def _tell_changes(self, state: State) -> None:
         run = state.run
         if run is None:
             return
-        told = (run.execution, run.status, run.health, run.linked, run.interrupt_requested)
+        told = (
+            *(run.execution, run.status, run.health, run.linked, run.owned),
+            run.interrupt_requested,
+        )
         if told == self._told:
             return
         before = None if self._told is None else self._told[0]
         self._told = told
         now = now_ms()
         if self._options.json:
-            self._screen.line(json.dumps(_state_record(run, now), ensure_ascii=False))
+            record = json.dumps(_state_record(run, now), ensure_ascii=False)
+            self._screen.line(json_line(record))
         else:
             # People see at once whose it is; who reads a pipe should not have to look back.
             named = run.execution != before or not self._screen.live
+            plain = lines.note(now, _noted(run, named=named), "")
+            if named and self._screen.live and cells(plain) > columns():
+                # A line of its own rather than one that is broken anywhere.
+                self._screen.line(lines.note(now, run.execution, _style(run)))
+                named = False
             self._screen.line(lines.note(now, _noted(run, named=named), _style(run)))
 
-    def _status(self, state: State) -> None:
+    def _status(self, state: State | None) -> None:
         if self._options.json or not self._screen.live:
             sys.stdout.flush()
+            return
+        width = columns()
+        rule = paint("\u2500" * width, "dim")
+        if state is None:
+            told = fit(f"{visible(self._options.session)}  the server is away; trying again", width)
+            self._screen.block([rule, paint(told, "warning")])
             return
         if self._options.types and self._feed.caught_up:
             # What is not asked for does not come.
             self._seen = max(self._seen, state.last_event_id)
         behind = max(state.last_event_id - self._seen, 0)
-        width = columns()
-        rule = "\u2500" * width
-        self._screen.block(
-            [paint(rule, "dim"), _painted(_summary(state, behind, now_ms(), width), state.run)]
-        )
+        self._screen.block([rule, _painted(_summary(state, behind, now_ms(), width), state.run)])
 
 
 def _noted(run: Run, *, named: bool) -> str:
@@ -162,12 +200,14 @@ def _noted(run: Run, *, named: bool) -> str:
 def _condition(run: Run) -> str:
     """The status in words, with what is out of the ordinary."""
     parts = [run.status]
-    if run.error:
-        parts[0] += f" ({run.error})"
+    if run.ending:
+        parts[0] += f" ({run.ending})"
     # Healthy is who was heard of lately; a reader takes it for more while nobody is connected.
     if run.health and not (run.linked is False and run.health == "healthy"):
         parts.append(run.health)
-    if run.linked is False:
+    if not run.owned:
+        parts.append("its coordinator's process is gone")
+    elif run.linked is False:
         parts.append("no wrapper is connected")
     if run.interrupt_requested:
         parts.append("asked to stop")
@@ -175,7 +215,7 @@ def _condition(run: Run) -> str:
 
 
 def _style(run: Run) -> str:
-    if run.linked is False:
+    if run.linked is False or not run.owned:
         return "trouble"
     return run.health if run.health in ("unknown", "stale") else run.status
 
@@ -227,7 +267,7 @@ def _state_record(run: Run, now: int) -> dict[str, object]:
 
 #: What the table can do without before its ids are cut, and what only then.
 _SPARE = ["error", "started", "reconnects", "events"]
-_SPARE_LAST = ["seen", "health", "duration", "execution"]
+_SPARE_LAST = ["seen", "exit", "health", "duration", "execution"]
 
 
 class _Table:
@@ -235,13 +275,22 @@ class _Table:
         self._source = source
         self._options = options
         self._screen = Screen()
+        self._again = Again(self._tell)
+        self._found: list[Run] | None = None
         self._told: dict[str, tuple[object, ...]] = {}
 
     def run(self) -> int:
         try:
             while True:
-                found = self._source.runs(None, None, self._options.limit, often=True)
-                if self._screen.live and not self._options.json:
+                found = self._ask()
+                if found is None:
+                    if self._drawing:
+                        self._screen.block(self._drawn(self._found or [], away=True))
+                    self._again.wait()
+                    continue
+                self._found = found
+                self._source.impatient = True
+                if self._drawing:
                     self._screen.block(self._drawn(found))
                 else:
                     self._tell_changes(found)
@@ -251,12 +300,35 @@ class _Table:
         finally:
             self._screen.leave()
 
-    def _drawn(self, found: list[Run]) -> list[str]:
+    def _ask(self) -> list[Run] | None:
+        def question() -> list[Run]:
+            return self._source.runs(None, None, self._options.limit, often=True)
+
+        if self._found is None:
+            # The first time a wrong address is told at once.
+            return question()
+        return self._again.ask(question)
+
+    def _tell(self, text: str) -> None:
+        if self._options.json:
+            complain(text)
+        else:
+            self._screen.line(lines.note(now_ms(), text, "warning"))
+            sys.stdout.flush()
+
+    @property
+    def _drawing(self) -> bool:
+        return self._screen.live and not self._options.json
+
+    def _drawn(self, found: list[Run], *, away: bool = False) -> list[str]:
         now = now_ms()
         width = columns()
         active = sum(run.active for run in found)
         clock = time.strftime("%H:%M:%S")
-        head = fit(f"{clock}  {active} active of {len(found)} shown  {self._source.name}", width)
+        head = f"{clock}  {active} active of {len(found)} shown  {visible(self._source.name)}"
+        if away:
+            head = f"{clock}  as it was; the server is away  {visible(self._source.name)}"
+        head = fit(head, width)
         if not found:
             return [head, "no runs yet"]
         # What does not fit the terminal could not be drawn again in place.
@@ -270,12 +342,15 @@ class _Table:
     def _tell_changes(self, found: list[Run]) -> None:
         now = now_ms()
         for run in reversed(found):
-            told = (run.status, run.health, run.linked, run.interrupt_requested, run.reconnects)
+            told = (
+                *(run.status, run.health, run.linked, run.owned),
+                *(run.interrupt_requested, run.reconnects),
+            )
             if self._told.get(run.execution) == told:
                 continue
             self._told[run.execution] = told
             if self._options.json:
-                print(json.dumps(run.record(now), ensure_ascii=False))
+                print(json_line(json.dumps(run.record(now), ensure_ascii=False)))
             else:
                 print(lines.note(now, f"{run.session}  {run.execution}  {_condition(run)}"))
         sys.stdout.flush()

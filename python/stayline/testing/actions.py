@@ -155,6 +155,12 @@ def _restart(world: World, fields: _Fields) -> None:
     timeline.restart(world, fields.get("down_ms", 0))
 
 
+def _reopen(world: World, fields: _Fields) -> None:
+    world.settings.update(fields["settings"])
+    world.wrapper_settings.update(fields["wrapper_settings"])
+    timeline.restart(world, 0)
+
+
 def _fail_next_commit(world: World, fields: _Fields) -> None:
     world.driver.call("fail_next_commit", outcome=fields["outcome"])
 
@@ -193,7 +199,7 @@ def _w_open(world: World, fields: _Fields) -> Any:
 
 
 def _w_opened(world: World, fields: _Fields) -> None:
-    granted = 2 if world.scenario.wrapper_settings["acknowledged"] else None
+    granted = 2 if world.wrapper_settings["acknowledged"] else None
     protocol = fields.get("protocol", granted)
     world.wrapper_attempt_call(
         _wrapper(world, fields),
@@ -307,6 +313,7 @@ _ACTIONS: Mapping[str, Callable[[World, _Fields], Any]] = {
     "advance": _advance,
     "suspend": _suspend,
     "restart": _restart,
+    "reopen": _reopen,
     "fail_next_commit": _fail_next_commit,
     "delete_session": _delete_session,
     "take_notification": _take_notification,

@@ -57,6 +57,8 @@ def _execution(world: World, fields: _Fields) -> str | None:
             "interrupt_requested": view["interrupt_requested"],
             "has_completed_at": view["completed_at"] is not None,
             "has_heartbeat": view["last_heartbeat_at"] is not None,
+            # A driver that tells none has none.
+            "exit_code": view.get("exit_code"),
         },
         fields,
     )

@@ -31,6 +31,10 @@ MISSING = _Missing()
 WRAPPER_DEFAULTS: Mapping[str, Any] = {"acknowledged": False, "jitter": 0, "send_timeout_ms": 0}
 
 
+#: The steps after which only a durable store still holds what was there.
+_RESTARTING = ("restart", "reopen")
+
+
 class FormatError(Exception):
     """A file that cannot be run. The text names the file, the scenario, the step and the word."""
 
@@ -85,7 +89,7 @@ class Scenario:
     @property
     def needs_durable_store(self) -> bool:
         """Whether it restarts the coordinator."""
-        return any(step.kind == "do" and step.name == "restart" for step in self.steps)
+        return any(step.kind == "do" and step.name in _RESTARTING for step in self.steps)
 
     @property
     def needs_durable_outbox(self) -> bool:
@@ -158,7 +162,7 @@ def _scenario(item: Any, file: str, title: str) -> Scenario:
     rules = item.get("rules", [])
     if not isinstance(rules, list) or not all(isinstance(rule, str) for rule in rules):
         raise _WrongError('field "rules" is not a list of strings')
-    settings, wrapper_settings = _settings(item.get("settings", {}))
+    settings, wrapper_settings = _settings(item.get("settings", {}), WRAPPER_DEFAULTS)
     error = _settings_error(item["error"]) if "error" in item else None
     steps = item.get("steps", [] if error is not None else None)
     if not isinstance(steps, list):
@@ -174,8 +178,8 @@ def _scenario(item: Any, file: str, title: str) -> Scenario:
     )
 
 
-def _settings(given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The coordinator's settings and the wrappers'.
+def _settings(given: Any, defaults: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The coordinator's settings and the wrappers', `defaults` for what is not given.
 
     Both sides take the same object. A wrapper inherits what stands at the top, and may have its
     own value of it (its frame bounds, for one); the coordinator must know the wrapper's delays,
@@ -183,7 +187,7 @@ def _settings(given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     if not isinstance(given, dict):
         raise _WrongError('field "settings" is not an object')
-    settings: dict[str, Any] = dict(WRAPPER_DEFAULTS)
+    settings: dict[str, Any] = dict(defaults)
     for name, value in given.items():
         if name == "wrapper":
             continue
@@ -260,6 +264,8 @@ def _checked_step(step: Any, number: int) -> Step:
         _check_ending(step)
     if name == "receive":
         _check_receive(fields)
+    if name == "reopen":
+        fields["settings"], fields["wrapper_settings"] = _settings(fields["settings"], {})
     returns = step.get("returns", MISSING) if kind == "do" else MISSING
     return Step(number, kind, name, fields, error, error_fields, returns)
 

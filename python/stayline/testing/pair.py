@@ -19,11 +19,14 @@ it together with all that it causes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import stayline
 from stayline import sansio
+from stayline._endings import raised
 
 from .drivers import OperationError
 from .network import Connection, Network
@@ -129,10 +132,36 @@ class WrapperPair:
         self.wrapper.complete(exit_code, now_ms=self.now_ms, branch=branch)
         self._drain()
 
-    def fail(self, error: str) -> None:
+    def fail(self, error: str, *, exit_code: int | None = None) -> None:
         """The wrapper ends the run as failed."""
-        self.wrapper.fail(error, now_ms=self.now_ms)
+        self.wrapper.fail(error, now_ms=self.now_ms, exit_code=exit_code)
         self._drain()
+
+    def interrupted(self, reason: str | None = None, *, exit_code: int | None = None) -> None:
+        """The wrapper ends the run as interrupted."""
+        self.wrapper.interrupted(reason, now_ms=self.now_ms, exit_code=exit_code)
+        self._drain()
+
+    def __enter__(self) -> WrapperPair:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """As leaving a `stayline.Wrapper` does: an exception ends the run, and what is in flight
+        arrives first."""
+        if self._machine is None:
+            return
+        told = None if error is None else raised(error)
+        if told is not None:
+            # A run that has had its ending is left alone.
+            with suppress(stayline.Error):
+                self.wrapper._raised(*told, self.now_ms)
+        self.advance(0)
+        self.close()
 
     def close(self) -> int:
         """The wrapper's host closes it; how many events stayed unacknowledged (R42)."""

@@ -200,6 +200,7 @@ class PythonDriver(Driver):
             "interrupt_requested": view.interrupt_requested,
             "completed_at": _ms(view.completed_at),
             "last_heartbeat_at": _ms(view.last_heartbeat_at),
+            "exit_code": view.exit_code,
         }
 
     def _do_events(self, session: str, **conditions: Any) -> list[dict[str, Any]]:

@@ -43,7 +43,8 @@ def suspend(world: World, ms: int) -> None:
 
 
 def restart(world: World, down_ms: int) -> None:
-    """The coordinator dies, is away for that long, and opens its store again (R23)."""
+    """The coordinator dies, is away for that long, and opens its store again (R23), with the
+    settings that the world has now."""
     world.lose_coordinator()
     _pass_for_wrappers(world, world.now + down_ms, world.network.deliver)
     world.network.down = False

@@ -56,6 +56,9 @@ class World:
     def __init__(self, scenario: Scenario, driver: Driver, location: str, outbox: str) -> None:
         self.scenario = scenario
         self.driver = driver
+        #: The coordinator's settings at its next opening, and those of the next wrapper process.
+        self.settings = dict(scenario.settings)
+        self.wrapper_settings = dict(scenario.wrapper_settings)
         self.now = START
         self.network = Network(self)
         self.wrappers: dict[str, WrapperEnd] = {}
@@ -75,7 +78,7 @@ class World:
         self.driver.call(
             "open",
             location=self._location,
-            settings=dict(self.scenario.settings),
+            settings=dict(self.settings),
             now=self.now,
             fresh=fresh,
         )
@@ -209,7 +212,7 @@ class World:
         """A new wrapper process, with a machine of its own; its handle."""
         end.processes += 1
         handle = f"{end.name}#{end.processes}"
-        settings = dict(self.scenario.wrapper_settings)
+        settings = dict(self.wrapper_settings)
         if self.scenario.needs_durable_outbox:
             settings["outbox"] = f"{self._outbox}/{end.name}.outbox"
         # Two processes never share their luck, nor their producer's id.

@@ -39,22 +39,24 @@ class Timeline:
         session: Session,
         *,
         now_ms: int,
+        owned: bool = True,
         executions: Sequence[str] | None = None,
         limit: int = 10,
         progress: Callable[[int], object] | None = None,
     ) -> None:
         """Reads the newest ``limit`` runs, or the ``executions`` named.
 
-        ``now_ms`` is where runs that have not ended are drawn to; ``progress`` is told the number
-        of events read, now and then. ``NotFound`` for an unknown session or execution (R19a),
-        ``InvalidArgument`` for a limit below 1.
+        ``now_ms`` is where runs that have not ended are drawn to, and ``owned`` whether a
+        coordinator takes care of them: nobody is connected to one that is gone. ``progress`` is
+        told the number of events read, now and then. ``NotFound`` for an unknown session or
+        execution (R19a), ``InvalidArgument`` for a limit below 1.
         """
         if limit < 1:
             raise InvalidArgument(
                 f"a timeline of {limit} runs shows nothing; the limit is 1 or more"
             )
         self._session_id = session.id
-        self._runs, self._left_out = read(session, executions, limit, now_ms, progress)
+        self._runs, self._left_out = read(session, executions, limit, now_ms, progress, owned=owned)
 
     @property
     def session_id(self) -> str:

@@ -71,8 +71,8 @@ def story(run: Run) -> str:
     verb = "is" if run.unfinished else "was"
     said = [f"Run {run.id} {verb} {run.status} after {duration(run.duration_ms)}"]
     said.append(f"with {counted(run.events, 'event')} and {counted(run.reconnects, 'reconnect')}")
-    if run.error:
-        said.append(f"({run.error})")
+    if run.ending:
+        said.append(f"({run.ending})")
     if run.late:
         said.append(f"and {counted(len(run.late), 'event')} came late")
     return " ".join(said) + "."
@@ -120,8 +120,8 @@ def _head(run: Run) -> Iterator[str]:
         told.insert(0, _short(run.mode, 24))
     yield _text(_RIGHT, 20, f"{clock(run.created_ms)}  ·  {'  ·  '.join(told)}", "dim", "end")
     line = run.status
-    if run.error:
-        line += f" — {run.error}"
+    if run.ending:
+        line += f" — {run.ending}"
     elif run.interrupt_requested:
         line += " — asked to stop"
     elif run.outages and not run.outages[-1].recovered:

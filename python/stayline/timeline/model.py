@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from stayline._endings import ending
+
 if TYPE_CHECKING:
     from stayline import Event, Execution, Session
 
@@ -24,6 +26,12 @@ __all__ = ["Moment", "Outage", "Run", "read"]
 
 #: Events between two calls of ``progress``.
 _PROGRESS_EVERY = 2_000
+
+#: No outage is longer: a hundred years, as all durations here.
+_LONGEST_MS = 3_155_760_000_000
+
+#: Of the text of an event so much is told.
+_LONGEST_TEXT = 2_000
 
 #: More moments than this in one run are counted, not kept.
 _MOST_MOMENTS = 5_000
@@ -65,6 +73,7 @@ class Run:
     mode: str | None
     status: str
     error: str | None
+    exit_code: int | None
     created_ms: int
     started_ms: int | None
     ended_ms: int | None
@@ -83,6 +92,11 @@ class Run:
     ordinary: array[int] = field(default_factory=lambda: array("q"))
     trouble: array[int] = field(default_factory=lambda: array("q"))
     late: array[int] = field(default_factory=lambda: array("q"))
+
+    @property
+    def ending(self) -> str:
+        """Why it ended and with which exit code, as far as that is known."""
+        return ending(self.error, self.exit_code)
 
     @property
     def unfinished(self) -> bool:
@@ -106,6 +120,8 @@ def read(
     limit: int,
     now_ms: int,
     progress: Callable[[int], object] | None,
+    *,
+    owned: bool = True,
 ) -> tuple[tuple[Run, ...], int]:
     """The runs, oldest first, and how many older ones at least were left out."""
     if executions is not None:
@@ -128,7 +144,7 @@ def read(
             if progress is not None and done % _PROGRESS_EVERY == 0:
                 progress(done)
         for one in known:
-            _close(runs[one.id], one, last_heard.get(one.id))
+            _close(runs[one.id], one, last_heard.get(one.id), owned=owned)
     return tuple(runs.values()), left_out
 
 
@@ -143,6 +159,7 @@ def _frame(one: Execution, now_ms: int) -> Run:
         mode=one.mode,
         status=one.status,
         error=one.error,
+        exit_code=one.exit_code,
         created_ms=created,
         started_ms=None if one.started_at is None else _milliseconds(one.started_at),
         ended_ms=ended,
@@ -160,7 +177,7 @@ def _take(run: Run, event: Event, last_heard: dict[str, int]) -> None:
         # Late by storage; its own time may lie within the run, which is where it is drawn then.
         run.late.append(max(at, run.created_ms))
         if kind in _TERMINAL or kind == "error":
-            _mark(run, Moment(at, "late", f"{kind} came late: {_said(event.data)}"))
+            _mark(run, Moment(at, "late", f"{kind} came late: {_said(_data(event))}"))
         return
     inside = min(max(at, run.created_ms), run.edge_ms)
     if inside != at:
@@ -168,14 +185,14 @@ def _take(run: Run, event: Event, last_heard: dict[str, int]) -> None:
     troubled = kind in ("error", "rejected", "wrapper_disconnected")
     (run.trouble if troubled else run.ordinary).append(inside)
     if kind in _MARKED:
-        _MARKED[kind](run, inside, event.data, last_heard.get(run.id))
+        _MARKED[kind](run, inside, _data(event), last_heard.get(run.id))
     if kind not in ("wrapper_disconnected", "wrapper_reconnected"):
         last_heard[run.id] = inside
 
 
 def _reconnected(run: Run, at: int, data: Any, _heard: int | None) -> None:
     length = data.get("disconnectedMs") if isinstance(data, dict) else None
-    if not isinstance(length, int) or length < 0:
+    if type(length) is not int or not 0 <= length <= _LONGEST_MS:
         length = 0
     begin = max(run.created_ms, at - length)
     run.outages.append(Outage(begin, at, measured=True, recovered=True))
@@ -191,8 +208,8 @@ def _disconnected(run: Run, at: int, data: Any, heard: int | None) -> None:
 
 def _resumed(run: Run, at: int, data: Any, _heard: int | None) -> None:
     fields = data if isinstance(data, dict) else {}
-    buffered, lost = fields.get("bufferedEvents", 0), fields.get("lostEvents", 0)
-    if fields.get("eventsLost") or lost:
+    buffered, lost = _figure(fields.get("bufferedEvents")), _figure(fields.get("lostEvents"))
+    if fields.get("eventsLost") is True or lost:
         _mark(run, Moment(at, "lost", f"{lost or 'some'} events were lost, {buffered} kept"))
 
 
@@ -202,7 +219,8 @@ def _error(run: Run, at: int, data: Any, _heard: int | None) -> None:
 
 def _rejected(run: Run, at: int, data: Any, _heard: int | None) -> None:
     code = data.get("code") if isinstance(data, dict) else None
-    _mark(run, Moment(at, "rejected", f"a frame was refused: {code or 'no reason given'}"))
+    said = code[:_LONGEST_TEXT] if isinstance(code, str) and code else "no reason given"
+    _mark(run, Moment(at, "rejected", f"a frame was refused: {said}"))
 
 
 def _interrupted(run: Run, at: int, data: Any, _heard: int | None) -> None:
@@ -219,9 +237,17 @@ _MARKED: dict[str, Callable[[Run, int, Any, int | None], None]] = {
 }
 
 
-def _close(run: Run, one: Execution, heard: int | None) -> None:
+def _close(run: Run, one: Execution, heard: int | None, *, owned: bool) -> None:
     """What the end, or its absence, adds."""
-    if one.grace:
+    if run.ended_ms is None and not owned:
+        begin = heard if heard is not None else run.started_ms or run.created_ms
+        if one.last_seen_at is not None:
+            # Heartbeats are no events.
+            begin = min(max(begin, _milliseconds(one.last_seen_at)), run.edge_ms)
+        if run.started_ms is not None:
+            run.outages.append(Outage(begin, run.edge_ms, measured=False, recovered=False))
+        _mark(run, Moment(begin, "disconnected", "last heard; its coordinator's process is gone"))
+    elif one.grace:
         begin = heard if heard is not None else run.started_ms or run.created_ms
         run.outages.append(Outage(begin, run.edge_ms, measured=False, recovered=False))
         _mark(run, Moment(begin, "disconnected", "last heard; no wrapper is connected now"))
@@ -230,14 +256,14 @@ def _close(run: Run, one: Execution, heard: int | None) -> None:
             _mark(run, Moment(run.edge_ms, "interrupt", "it was asked to stop"))
         return
     # The end may be later than what a wrong clock says; marks are told in order.
-    # The event that ended it may have said why already.
-    told = run.error is None or any(run.error in one.text for one in run.moments[-3:])
-    text = run.status if told else f"{run.status}: {run.error}"
     last = run.moments[-1] if run.moments else None
     if last is not None and last.kind == "interrupt" and run.status == "interrupted":
         # It is the end itself.
         run.moments.pop()
-        text = last.text
+    # The event that ended it may have said why already.
+    told = run.error and any(run.error in one.text for one in run.moments[-3:])
+    why = ending("" if told else run.error, run.exit_code)
+    text = f"{run.status}: {why}" if why else run.status
     run.moments.append(Moment(run.edge_ms, "ended", text))
     run.moments.sort(key=lambda moment: moment.at_ms)
 
@@ -251,13 +277,26 @@ def _mark(run: Run, moment: Moment) -> None:
 
 def _said(data: Any) -> str:
     """The text of an event for people, whichever of the known fields has it."""
-    if isinstance(data, dict):
-        for name in ("error", "message", "reason"):
-            if isinstance(data.get(name), str) and data[name]:
-                return str(data[name])
-        if isinstance(data.get("exitCode"), int):
-            return f"exit code {data['exitCode']}"
-    return "no reason given"
+    if not isinstance(data, dict):
+        return "no reason given"
+    texts = (data.get(name) for name in ("error", "message", "reason"))
+    text = next((one for one in texts if isinstance(one, str) and one), "")
+    code = data.get("exitCode")
+    known = type(code) is int and abs(code) < 2**63
+    return ending(text[:_LONGEST_TEXT], code if known else None) or "no reason given"
+
+
+def _data(event: Event) -> Any:
+    """The data; nothing where Python cannot read it, which hides no other event."""
+    try:
+        return event.data
+    except (ValueError, RecursionError):
+        return None
+
+
+def _figure(value: Any) -> int:
+    """A number of events; 0 for what is none."""
+    return value if type(value) is int and 0 <= value < 2**63 else 0
 
 
 def _milliseconds(at: datetime) -> int:

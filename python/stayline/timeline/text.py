@@ -30,7 +30,7 @@ def draw(session_id: str, runs: Sequence[Run], left_out: int, width: int) -> str
 
 
 def _run(run: Run, width: int) -> Iterator[str]:
-    told = f" ({run.error})" if run.error else ""
+    told = f" ({run.ending})" if run.ending else ""
     yield f"{run.id}  {run.status}{told}"
     yield (
         f"{clock(run.created_ms)}, {duration(run.duration_ms)}, "

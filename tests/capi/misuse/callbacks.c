@@ -29,8 +29,8 @@ static void drop(void *user_data) {
 
 /* --- authorize -------------------------------------------------------------------------------------- */
 
-static bool authorize(void *user_data, stayline_view session_id, stayline_view execution_id,
-                      stayline_view bearer) {
+static int32_t authorize(void *user_data, stayline_view session_id, stayline_view execution_id,
+                         stayline_view bearer) {
     host *host = user_data;
     CHECK(counted(&host->drops) == 0);
     CHECK(view_is(session_id, "s") && view_is(execution_id, "e"));
@@ -45,7 +45,8 @@ static bool authorize(void *user_data, stayline_view session_id, stayline_view e
                                       NULL));
     stayline_lease_free(lease);
     count(&host->calls);
-    return view_is(bearer, "let me in");
+    return view_is(bearer, "let me in") ? STAYLINE_AUTHORIZATION_ALLOW
+                                        : STAYLINE_AUTHORIZATION_DENY;
 }
 
 static void authorize_calls_back_in(void) {
@@ -70,6 +71,57 @@ static void authorize_calls_back_in(void) {
     EXPECT(OK, stayline_wrapper_outcome(wrapper, PATIENCE_MS, NULL, NULL, NULL));
     stayline_wrapper_free(wrapper);
     CHECK(counted(&host.calls) >= 2);
+    stayline_server_free(server);
+    wait_until_counted(&host.drops, 1);
+    stayline_session_free(host.session);
+    stayline_coordinator_free(host.coordinator);
+}
+
+/* Fails when the wrapper comes back, with a number that is no answer, and then says that it does not
+ * know. */
+static int32_t fail_at_first(void *user_data, stayline_view session_id, stayline_view execution_id,
+                             stayline_view bearer) {
+    host *host = user_data;
+    (void)session_id, (void)execution_id, (void)bearer;
+    switch (count(&host->calls)) {
+    case 2: return -1;
+    case 3: return STAYLINE_AUTHORIZATION_LATER;
+    default: return STAYLINE_AUTHORIZATION_ALLOW;
+    }
+}
+
+static void authorize_that_fails_ends_no_run(void) {
+    host host;
+    host_init(&host);
+    host.coordinator = open_memory();
+    host.session = session_of(host.coordinator, "s");
+    stayline_execution_free(start(host.session, "e"));
+    stayline_server_options options = stayline_server_options_default();
+    options.authorize.call = fail_at_first;
+    options.authorize.drop = drop;
+    options.authorize.user_data = &host;
+    stayline_server *server = NULL;
+    EXPECT(OK, stayline_coordinator_serve(host.coordinator, text("127.0.0.1:0"), &options, &server,
+                                          NULL));
+    stayline_wrapper *wrapper = wrap(server, "s", "e", no_text);
+    EXPECT(OK, stayline_wrapper_wait_connected(wrapper, PATIENCE_MS, NULL));
+    /* The server goes, and comes back where it was. */
+    char address[64] = "";
+    const stayline_view where = stayline_server_address(server);
+    CHECK(where.len < sizeof address);
+    memcpy(address, where.data, where.len);
+    stayline_server_free(server);
+    wait_until_counted(&host.drops, 1);
+    host.drops = (counter)COUNTER;
+    EXPECT(OK, stayline_coordinator_serve(host.coordinator, text(address), &options, &server, NULL));
+    wait_until_counted(&host.calls, 4);
+    EXPECT(OK, stayline_wrapper_complete(wrapper, 0, no_text, NULL));
+    stayline_outcome outcome;
+    memset(&outcome, 0, sizeof outcome);
+    outcome.struct_size = sizeof outcome;
+    EXPECT(OK, stayline_wrapper_outcome(wrapper, PATIENCE_MS, &outcome, NULL, NULL));
+    CHECK(outcome.status == STAYLINE_EXECUTION_STATUS_COMPLETED);
+    stayline_wrapper_free(wrapper);
     stayline_server_free(server);
     wait_until_counted(&host.drops, 1);
     stayline_session_free(host.session);
@@ -129,16 +181,21 @@ static void log_calls_back_in(void) {
     const stayline_log_callback other = {log_and_call_in, drop, &next};
     EXPECT(OK, stayline_log_set(other, STAYLINE_LOG_LEVEL_ERROR, NULL));
     CHECK(counted(&host.drops) == 1);
-    stayline_session *session = session_of(host.coordinator, "other");
-    lose_a_commit(host.coordinator, session);
+    /* Others of their own: the same failure of one coordinator is told once a minute. */
+    stayline_coordinator *second = open_memory(), *third = open_memory();
+    stayline_session *session = session_of(second, "s"), *last = session_of(third, "s");
+    lose_a_commit(second, session);
     CHECK(counted(&next.calls) > 0);
     const stayline_log_callback none = {NULL, NULL, NULL};
     EXPECT(OK, stayline_log_set(none, 0, NULL));
     CHECK(counted(&next.drops) == 1);
     int calls = counted(&next.calls);
-    lose_a_commit(host.coordinator, session);
+    lose_a_commit(third, last);
     CHECK(counted(&next.calls) == calls);
     stayline_session_free(session);
+    stayline_session_free(last);
+    stayline_coordinator_free(second);
+    stayline_coordinator_free(third);
     stayline_session_free(host.session);
     stayline_coordinator_free(host.coordinator);
 }
@@ -314,6 +371,7 @@ static void callbacks_of_failed_calls_are_dropped(void) {
 
 const misuse_case callback_cases[] = {
     {"authorize_calls_back_in", authorize_calls_back_in},
+    {"authorize_that_fails_ends_no_run", authorize_that_fails_ends_no_run},
     {"log_calls_back_in", log_calls_back_in},
     {"log_taken_away_during_a_call", log_taken_away_during_a_call},
     {"kill_calls_back_in", kill_calls_back_in},

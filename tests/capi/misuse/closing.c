@@ -160,6 +160,9 @@ static void wrapper_after_close(void) {
     EXPECT(CLOSED, stayline_wrapper_complete(wrapper, 0, no_text, NULL));
     EXPECT(CLOSED, stayline_wrapper_fail(wrapper, text("x"), NULL));
     EXPECT(CLOSED, stayline_wrapper_interrupted(wrapper, no_text, NULL));
+    EXPECT(CLOSED, stayline_wrapper_fail_with_exit_code(wrapper, text("x"), 3, NULL));
+    EXPECT(CLOSED, stayline_wrapper_interrupted_with_exit_code(wrapper, no_text, 3, NULL));
+    EXPECT(CLOSED, stayline_wrapper_raised(wrapper, text("x"), false, STAYLINE_NONE, NULL));
     EXPECT(CLOSED, stayline_wrapper_wait_connected(wrapper, -1, NULL));
     EXPECT(CLOSED, stayline_wrapper_outcome(wrapper, -1, &outcome, &why, NULL));
     EXPECT(CLOSED, stayline_wrapper_flush(wrapper, -1, NULL));

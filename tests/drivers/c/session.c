@@ -244,6 +244,7 @@ static cJSON *execution(driver *driver, request *request)
         json_with(json, "interrupt_requested", json_flag(info.interrupt_requested));
         json_with(json, "completed_at", json_moment(info.completed_at_ms));
         json_with(json, "last_heartbeat_at", json_moment(info.last_heartbeat_at_ms));
+        json_with(json, "exit_code", json_moment(info.exit_code));
     }
     stayline_execution_free(found);
     stayline_session_free(session);

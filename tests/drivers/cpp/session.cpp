@@ -100,7 +100,8 @@ Json execution(Session& session, const Arguments& arguments) {
             {"health", running ? Json(to_string(found.health())) : Json()},
             {"interrupt_requested", found.interrupt_requested()},
             {"completed_at", moment_json(found.completed_at())},
-            {"last_heartbeat_at", moment_json(found.last_heartbeat_at())}};
+            {"last_heartbeat_at", moment_json(found.last_heartbeat_at())},
+            {"exit_code", found.exit_code() ? Json(*found.exit_code()) : Json()}};
 }
 
 Json events(Session& session, const Arguments& arguments) {

@@ -50,6 +50,8 @@ export async function play(steps, coordinator, session, started) {
       case "dropped":
         link.socket.terminate();
         await link.closed();
+        // Played without its pause, the next connection could arrive before the loss of this one.
+        await eventually(async () => !(await coordinator.session(session)).linkAttached);
         break;
       case "host":
         await act(value, coordinator, session);

@@ -220,7 +220,7 @@ fn fail(session: &Session, arguments: &Arguments) -> Answer {
     let options = FailOptions {
         message: arguments.text("message")?.to_owned(),
         event_type: arguments.optional_text("event_type")?.map(str::to_owned),
-        payload: arguments.optional_object("payload")?.cloned(),
+        payload: arguments.optional_object("payload")?.cloned().map(Into::into),
         suppress_notification: arguments.flag("suppress_notification")?,
         only_pending: false,
     };
@@ -293,6 +293,7 @@ fn execution(session: &Session, arguments: &Arguments) -> Answer {
         "interrupt_requested": view.record.interrupt.is_some(),
         "completed_at": view.record.completed_at,
         "last_heartbeat_at": view.record.last_heartbeat_at,
+        "exit_code": view.record.exit_code,
     }))
 }
 

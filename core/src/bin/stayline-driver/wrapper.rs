@@ -140,10 +140,9 @@ fn turn(machine: &mut Wrapper, arguments: &Arguments) -> Answer {
 }
 
 fn agent(machine: &mut Wrapper, arguments: &Arguments) -> Answer {
-    let nothing = json!({});
-    let properties = arguments.given("properties").unwrap_or(&nothing);
+    let properties = arguments.given("properties").map_or_else(|| "{}".into(), Value::to_string);
     let (event_type, now) = (arguments.text("type")?, arguments.integer("now")?);
-    Ok(json!(machine.handle_agent_event(event_type, properties, now)?))
+    Ok(json!(machine.handle_agent_event(event_type, &properties, now)?))
 }
 
 fn task_done(machine: &mut Wrapper, arguments: &Arguments) -> Answer {

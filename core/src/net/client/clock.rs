@@ -6,7 +6,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::coordinator::elapsed_ms;
+use crate::elapsed::elapsed_ms;
 use crate::settings::Millis;
 
 /// One wrapper's clock.

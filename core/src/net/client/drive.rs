@@ -17,14 +17,22 @@ use super::address::Address;
 use super::connect::{Attempt, Socket, connect};
 use super::socket::{LinkSocket, Noticed};
 use super::state::{Order, Shared};
-use crate::wrapper::Refused;
+use crate::elapsed::elapsed_ms;
+use crate::protocol::PROTOCOL_ACKNOWLEDGED;
+use crate::seldom::Seldom;
+use crate::wrapper::{Refused, State};
 
 /// The machine's deadlines are in boot time, the task's timer is not: it stands still while the
 /// machine sleeps. So with a deadline ahead it looks at least this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Orders carried out between two looks at the socket.
+/// Orders carried out between two looks at the socket, and their bytes: one write more at most.
 const WRITES_AHEAD: usize = 256;
+const BYTES_AHEAD: usize = 1024 * 1024;
+
+/// Frames beyond `buffer_events` that may wait for the socket before nothing more is read from it:
+/// only answers to the coordinator's own `ping` can be so many.
+const ANSWERS_AHEAD: usize = 1_024;
 
 type Opened = Result<(Socket, Option<u8>), Refused>;
 type Dialing = Pin<Box<dyn Future<Output = Opened> + Send>>;
@@ -32,8 +40,9 @@ type Dialing = Pin<Box<dyn Future<Output = Opened> + Send>>;
 /// Runs until the wrapper is over.
 pub(super) async fn drive(shared: Arc<Shared>, address: Address) {
     let timer = Box::pin(tokio::time::sleep(LOOK_EVERY));
+    let told = Seldom::default();
     let mut driver =
-        Driver { shared, address, dialing: None, link: None, timer, orders_left: false };
+        Driver { shared, address, dialing: None, link: None, timer, orders_left: 0, told };
     while driver.carry_out_orders() {
         let event = poll_fn(|context| driver.poll(context)).await;
         driver.handle(event);
@@ -46,8 +55,9 @@ struct Driver {
     dialing: Option<(u64, Dialing)>,
     link: Option<LinkSocket>,
     timer: Pin<Box<Sleep>>,
-    /// The socket was not fast enough for all of them.
-    orders_left: bool,
+    /// Orders that the socket was not fast enough for.
+    orders_left: usize,
+    told: Seldom,
 }
 
 enum Event {
@@ -71,8 +81,10 @@ impl Driver {
             let opened = Box::new(opened);
             return Poll::Ready(Event::Dialed { attempt: *attempt, opened });
         }
+        let ahead = usize::try_from(self.shared.settings.buffer_events).unwrap_or(usize::MAX);
+        let may_read = self.orders_left <= ahead.saturating_add(ANSWERS_AHEAD);
         if let Some(link) = &mut self.link
-            && let Poll::Ready(noticed) = link.poll(context, self.orders_left)
+            && let Poll::Ready(noticed) = link.poll(context, self.orders_left > 0, may_read)
         {
             return Poll::Ready(Event::Link(noticed));
         }
@@ -109,13 +121,24 @@ impl Driver {
         match opened {
             Ok((socket, protocol)) => {
                 let settings = &self.shared.settings;
-                self.link = Some(LinkSocket::new(attempt, socket, settings));
+                let acknowledged = protocol == Some(PROTOCOL_ACKNOWLEDGED);
+                self.link = Some(LinkSocket::new(attempt, socket, acknowledged, settings));
                 tracing::debug!(attempt, ?protocol, "connected");
                 self.shared.with(|machine, now| machine.handle_opened(attempt, protocol, now));
             }
             Err(refused) => {
                 tracing::debug!(attempt, detail = %refused.detail, "could not connect");
-                self.shared.with(|machine, now| machine.handle_refused(attempt, refused, now));
+                let misplaced = refused.is_misplaced().then(|| refused.detail.clone());
+                let goes_on = self.shared.with(|machine, now| {
+                    machine.handle_refused(attempt, refused, now);
+                    machine.state() == State::Reconnecting
+                });
+                // Who waits for this to end by itself may wait for ever.
+                if let Some(detail) = misplaced.filter(|_| goes_on)
+                    && let Some(more) = self.told.admits("misplaced", elapsed_ms())
+                {
+                    tracing::warn!("{detail}; it is tried again{more}");
+                }
             }
         }
     }
@@ -127,7 +150,7 @@ impl Driver {
         for order in orders {
             self.carry_out(order);
         }
-        if over && !self.orders_left {
+        if over && self.orders_left == 0 {
             return false;
         }
         self.timer.as_mut().reset((Instant::now() + wait).into());
@@ -146,19 +169,27 @@ impl Driver {
             shared.settle(state);
             state = shared.lock();
         }
-        let ahead = self.link.as_ref().map_or(0, LinkSocket::unwritten);
-        let mut room = WRITES_AHEAD.saturating_sub(ahead);
+        let (writes, bytes) = self.link.as_ref().map_or((0, 0), LinkSocket::unwritten);
+        let mut room = WRITES_AHEAD.saturating_sub(writes);
+        let mut room_bytes = BYTES_AHEAD.saturating_sub(bytes);
+        let open = self.link.as_ref().map(|link| link.attempt);
         while let Some(order) = state.orders.front() {
-            if let Order::Write { text, .. } = order {
-                if room == 0 {
-                    break;
+            if let Order::Write { attempt, text } = order {
+                let length = text.len();
+                // What was for a link that is gone is dropped: the next connection does not wait
+                // for it.
+                if open == Some(*attempt) {
+                    if room == 0 || room_bytes == 0 {
+                        break;
+                    }
+                    room -= 1;
+                    room_bytes = room_bytes.saturating_sub(length);
                 }
-                room -= 1;
-                state.unwritten_bytes -= text.len();
+                state.unwritten_bytes -= length;
             }
             orders.extend(state.orders.pop_front());
         }
-        self.orders_left = !state.orders.is_empty();
+        self.orders_left = state.orders.len();
         let deadline = state.machine.next_deadline();
         state.planned = deadline.unwrap_or(crate::settings::Millis::MAX);
         let wait = deadline.map_or(Duration::from_secs(3600), |at| {

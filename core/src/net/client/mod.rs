@@ -27,16 +27,26 @@
 mod address;
 mod clock;
 mod connect;
+mod counted;
+mod dial;
 mod drive;
+mod lookup;
+mod plain;
+mod proxy;
+mod refusal;
 mod socket;
 mod state;
 #[cfg(feature = "tls")]
 mod tls;
+mod tunnel;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+pub(crate) use self::lookup::Lookups;
+#[doc(hidden)]
+pub use self::plain::Dialing;
+pub use self::proxy::Proxy;
 
 use self::address::Address;
 use self::clock::{Clock, wall_ms};
@@ -50,6 +60,9 @@ use crate::{Error, Settings};
 /// How long [`Wrapper::close`] waits for the last bytes to get out.
 const CLOSE_WAIT: Duration = Duration::from_secs(3);
 
+/// So long the end of a run that was stopped is waited for: whoever stopped it wants to go.
+const STOPPED_WAIT: Duration = Duration::from_secs(5);
+
 /// Where a wrapper connects to, as whom, and how it behaves.
 #[derive(Clone)]
 pub struct WrapperOptions {
@@ -61,6 +74,8 @@ pub struct WrapperOptions {
     pub execution_id: String,
     /// The execution's token, or whatever the server's host asks for.
     pub token: Option<String>,
+    /// Whether it goes through a proxy; as the environment says, unless told otherwise.
+    pub proxy: Proxy,
     /// Every bound and delay.
     pub settings: Settings,
     /// The first connection is retried like later ones (R48).
@@ -78,6 +93,7 @@ impl Default for WrapperOptions {
             session_id: String::new(),
             execution_id: String::new(),
             token: None,
+            proxy: Proxy::default(),
             settings: Settings::default(),
             retry_first: false,
             active: true,
@@ -89,13 +105,29 @@ impl std::fmt::Debug for WrapperOptions {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("WrapperOptions")
-            .field("url", &self.url)
+            .field("url", &crate::credentials::without_credentials(&self.url))
             .field("session_id", &self.session_id)
             .field("execution_id", &self.execution_id)
             .field("token", &self.token.as_ref().map(|_| "(set)"))
+            .field("proxy", &self.proxy)
             .field("retry_first", &self.retry_first)
             .finish_non_exhaustive()
     }
+}
+
+/// The address that a wrapper's first request would go to, without asking the network. For `fuzz/`,
+/// and no part of the interface.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub fn fuzzing_request(
+    url: &str,
+    session_id: &str,
+    execution_id: &str,
+    token: Option<&str>,
+) -> Result<String, Error> {
+    let address = Address::new(url, session_id, execution_id, token, &Proxy::None)?;
+    let request = address.request(1, Some(crate::protocol::PROTOCOL_ACKNOWLEDGED), Some("p"))?;
+    Ok(request.uri().to_string())
 }
 
 /// A connected wrapper; clones share it. Dropping the last one closes it, without waiting.
@@ -130,15 +162,28 @@ impl std::fmt::Debug for Wrapper {
 impl Wrapper {
     /// Begins the first connection attempt and returns at once.
     ///
-    /// [`Error::InvalidArgument`] for an address that is none, [`Error::InvalidSettings`] for
+    /// [`Error::InvalidArgument`] for an address or a proxy that is none, [`Error::InvalidSettings`] for
     /// settings that contradict each other (R24).
     pub fn open(options: WrapperOptions) -> Result<Wrapper, Error> {
-        let WrapperOptions { url, session_id, execution_id, token, settings, retry_first, active } =
-            options;
+        let WrapperOptions {
+            url,
+            session_id,
+            execution_id,
+            token,
+            proxy,
+            settings,
+            retry_first,
+            active,
+        } = options;
         if session_id.is_empty() || execution_id.is_empty() {
             return Err(Error::invalid("a wrapper needs a session id and an execution id"));
         }
-        let address = Address::new(&url, &session_id, &execution_id, token.as_deref())?;
+        // No server has such a session, and the address would not show it.
+        if session_id.chars().any(char::is_control) {
+            let shown = format!("the session id {session_id:?} has a control character in it");
+            return Err(Error::invalid(shown));
+        }
+        let address = Address::new(&url, &session_id, &execution_id, token.as_deref(), &proxy)?;
         let runtime = runtime::handle()?;
         let clock = Clock::new();
         let mut machine = Machine::new(settings.clone(), seed()?)?;
@@ -164,8 +209,8 @@ impl Wrapper {
                 return Some(Ok(()));
             }
             match state.machine.outcome() {
-                Some(outcome) => Some(Err(failure(outcome))),
-                None => state.over.then_some(Err(Error::Closed)),
+                Some(outcome) => Some(Err(outcome.as_error())),
+                None => state.over.then(|| Err(state.machine.why_over())),
             }
         });
         connected.unwrap_or(Err(Error::Timeout))
@@ -173,7 +218,8 @@ impl Wrapper {
 
     /// Sends an event; `data` is JSON text. Where the overflow policy waits it waits for room, up
     /// to `send_timeout_ms`, then says [`Error::Full`] (R44). [`Error::InvalidEvent`] for what the
-    /// other side would refuse (R40), [`Error::Closed`] after the end.
+    /// other side would refuse (R40), [`Error::Closed`] after the end, [`Error::Disconnected`] when the
+    /// wrapper gave up, [`Error::Superseded`] when another one took over.
     pub fn send(&self, event_type: &str, data: &str, options: SendOptions) -> Result<(), Error> {
         let shared = self.shared();
         let deadline = until(Some(duration(shared.settings.send_timeout_ms)));
@@ -204,7 +250,7 @@ impl Wrapper {
         let shared = self.shared();
         let mut state = shared.lock();
         if state.closed {
-            return Err(Error::Closed);
+            return Err(state.machine.why_over());
         }
         if !state.socket_keeps_up(&shared.settings) {
             return Err(state.full());
@@ -224,14 +270,33 @@ impl Wrapper {
         self.shared().with(|machine, now| machine.complete(exit_code, branch, now))
     }
 
-    /// The run has failed: sends a fatal `error`, drains and closes.
-    pub fn fail(&self, error: &str) -> Result<(), Error> {
-        self.shared().with(|machine, now| machine.fail(error, now))
+    /// The run has failed: sends a fatal `error`, drains and closes. The exit code, where there is
+    /// one, is kept on the execution (R29).
+    pub fn fail(&self, error: &str, exit_code: Option<i64>) -> Result<(), Error> {
+        self.shared().with(|machine, now| machine.fail(error, exit_code, now))
     }
 
-    /// The run was stopped: sends `interrupted`, drains and closes.
-    pub fn interrupted(&self, reason: Option<&str>) -> Result<(), Error> {
-        self.shared().with(|machine, now| machine.interrupted(reason, now))
+    /// The run was stopped: sends `interrupted`, drains and closes. The exit code, where there is
+    /// one, is kept on the execution (R29).
+    pub fn interrupted(&self, reason: Option<&str>, exit_code: Option<i64>) -> Result<(), Error> {
+        self.shared().with(|machine, now| machine.interrupted(reason, exit_code, now))
+    }
+
+    /// The code that has the run in its hands ended by an error before it had ended the run (R51a):
+    /// as [`Wrapper::fail`] with what is told of it, cut to `max_text_bytes`; as
+    /// [`Wrapper::interrupted`] where the code was `stopped` from outside, or a kill has asked for
+    /// it. Returns how long the outcome is worth waiting for. A run that has had its ending is left
+    /// alone: [`Error::Closed`], [`Error::Disconnected`], [`Error::Superseded`].
+    pub fn raised(
+        &self,
+        what: &str,
+        stopped: bool,
+        exit_code: Option<i64>,
+    ) -> Result<Duration, Error> {
+        let shared = self.shared();
+        shared.with(|machine, now| machine.raised(what, stopped, exit_code, now))?;
+        let patience = duration(shared.settings.ack_timeout_ms);
+        Ok(if stopped { patience.min(STOPPED_WAIT) } else { patience })
     }
 
     /// Waits until it is known how it ended (R46). [`Error::Disconnected`] when the wrapper gave
@@ -240,8 +305,8 @@ impl Wrapper {
     pub fn outcome(&self, timeout: Option<Duration>) -> Result<Outcome, Error> {
         let ended = self.shared().wait(until(timeout), |state| match state.machine.outcome() {
             Some(outcome @ (Outcome::Done { .. } | Outcome::Drained)) => Some(Ok(outcome.clone())),
-            Some(outcome) => Some(Err(failure(outcome))),
-            None => state.over.then_some(Err(Error::Closed)),
+            Some(outcome) => Some(Err(outcome.as_error())),
+            None => state.over.then(|| Err(state.machine.why_over())),
         });
         ended.unwrap_or(Err(Error::Timeout))
     }
@@ -256,9 +321,19 @@ impl Wrapper {
         self.shared().with(|machine, now| machine.begin_turn(now))
     }
 
-    /// An event of the agent itself, for the `kilo` dialect.
-    pub fn agent_event(&self, event_type: &str, properties: &Value) -> Result<(), Error> {
-        self.shared().with(|machine, now| machine.handle_agent_event(event_type, properties, now))
+    /// An event of the agent itself, for the `kilo` dialect. [`Error::Full`] when there is no room:
+    /// nothing has happened, call again; [`Error::InvalidEvent`] when it cannot be passed on.
+    pub fn agent_event(&self, event_type: &str, properties: &str) -> Result<(), Error> {
+        let shared = self.shared();
+        let mut state = shared.lock();
+        // In basic mode nothing else bounds what waits for a slow socket.
+        if !state.socket_keeps_up(&shared.settings) {
+            return Err(state.full());
+        }
+        let now = state.clock.now();
+        let result = state.machine.handle_agent_event(event_type, properties, now);
+        shared.settle(state);
+        result
     }
 
     /// The run is idle (R51), for hosts without a dialect.
@@ -320,9 +395,9 @@ impl Wrapper {
     /// Waits for the next signal; `None` when the time is over (without a timeout: never).
     /// [`Error::Closed`] after the last.
     pub fn signal(&self, timeout: Option<Duration>) -> Result<Option<Told>, Error> {
-        let found = self.shared().wait(until(timeout), |state| match state.signals.pop_front() {
+        let found = self.shared().wait(until(timeout), |state| match state.next_signal() {
             Some(signal) => Some(Ok(Some(signal))),
-            None => state.over.then_some(Err(Error::Closed)),
+            None => state.over.then(|| Err(no_more_signals())),
         });
         found.unwrap_or(Ok(None))
     }
@@ -330,9 +405,9 @@ impl Wrapper {
     /// The next signal if there is one. [`Error::Closed`] after the last.
     pub fn try_signal(&self) -> Result<Option<Told>, Error> {
         let mut state = self.shared().lock();
-        match state.signals.pop_front() {
+        match state.next_signal() {
             Some(signal) => Ok(Some(signal)),
-            None if state.over => Err(Error::Closed),
+            None if state.over => Err(no_more_signals()),
             None => Ok(None),
         }
     }
@@ -357,18 +432,13 @@ impl Wrapper {
     }
 }
 
-/// How an ending is told to a caller that waited for another one.
-fn failure(outcome: &Outcome) -> Error {
-    match outcome {
-        Outcome::Disconnected { reason } => Error::Disconnected { reason: reason.to_string() },
-        Outcome::Replaced => Error::Superseded,
-        Outcome::Done { .. } | Outcome::Drained | Outcome::Closed { .. } => Error::Closed,
-    }
-}
-
 fn seed() -> Result<u128, Error> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)
         .map_err(|_| Error::LimitExceeded { limit: "the system's randomness", value: 1 })?;
     Ok(u128::from_ne_bytes(bytes))
+}
+
+fn no_more_signals() -> Error {
+    Error::closed("the wrapper is closed; there are no more signals")
 }

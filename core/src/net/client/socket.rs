@@ -19,6 +19,12 @@ use crate::protocol::close;
 /// Frames handed over at once.
 const BATCH_FRAMES: usize = 512;
 
+/// Their bytes, and one frame more.
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// Pongs that the peer has not read; at so many its pings are not read any more either.
+const PONG_BYTES: usize = 1024 * 1024;
+
 /// How long a socket may take to get out what was written, and to hear the other's goodbye.
 const FINISH_WAIT: Duration = Duration::from_secs(2);
 
@@ -38,6 +44,10 @@ pub(super) struct LinkSocket {
     socket: Socket,
     outgoing: Outgoing<Message>,
     liveness: Liveness,
+    /// The same for what we say: a peer that takes nothing is as good as gone.
+    taking: Liveness,
+    /// What it had taken at the last look.
+    taken: u64,
     timer: Pin<Box<Sleep>>,
     /// Came after frames that were handed over first.
     end: Option<(u16, String)>,
@@ -48,14 +58,24 @@ pub(super) struct LinkSocket {
 }
 
 impl LinkSocket {
-    pub(super) fn new(attempt: u64, socket: Socket, settings: &Settings) -> LinkSocket {
+    pub(super) fn new(
+        attempt: u64,
+        socket: Socket,
+        acknowledged: bool,
+        settings: &Settings,
+    ) -> LinkSocket {
         let now = Instant::now();
-        let (ping, timeout) = (settings.ping_interval_ms, settings.link_timeout_ms);
+        let ping = settings.ping_interval_ms;
+        // A basic link cannot send again what its socket swallowed: it is given up later (R47a).
+        let timeout =
+            if acknowledged { settings.link_timeout_ms } else { settings.basic_link_timeout_ms };
         LinkSocket {
             attempt,
             socket,
             outgoing: Outgoing::new(),
             liveness: Liveness::new(ping, Some(timeout), now),
+            taking: Liveness::new(ping, Some(timeout), now),
+            taken: 0,
             timer: Box::pin(tokio::time::sleep_until(now.into())),
             end: None,
             closing: false,
@@ -63,9 +83,9 @@ impl LinkSocket {
         }
     }
 
-    /// Messages that the socket has not taken yet.
-    pub(super) fn unwritten(&self) -> usize {
-        self.outgoing.len()
+    /// Messages and bytes that the socket has not taken yet.
+    pub(super) fn unwritten(&self) -> (usize, usize) {
+        (self.outgoing.len(), self.outgoing.bytes())
     }
 
     pub(super) fn write(&mut self, text: String) {
@@ -84,12 +104,18 @@ impl LinkSocket {
         self.closing = true;
     }
 
-    pub(super) fn poll(&mut self, context: &mut Context<'_>, wants_room: bool) -> Poll<Noticed> {
+    /// `wants_room`: tell when everything is written. `may_read`: take what has come.
+    pub(super) fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        wants_room: bool,
+        may_read: bool,
+    ) -> Poll<Noticed> {
         let written = self.outgoing.poll(&mut self.socket, context);
         if let Some((code, reason)) = self.end.take() {
             return Poll::Ready(Noticed::Closed { code, reason });
         }
-        let frames = self.read(context);
+        let frames = if may_read { self.read(context) } else { Vec::new() };
         if !frames.is_empty() {
             return Poll::Ready(Noticed::Frames(frames));
         }
@@ -110,16 +136,24 @@ impl LinkSocket {
 
     /// What is there, up to a batch.
     fn read(&mut self, context: &mut Context<'_>) -> Vec<Utf8Bytes> {
-        let mut frames = Vec::new();
-        while frames.len() < BATCH_FRAMES && self.end.is_none() {
+        let (mut frames, mut bytes) = (Vec::new(), 0);
+        while frames.len() < BATCH_FRAMES
+            && bytes < BATCH_BYTES
+            && self.outgoing.pong_bytes() < PONG_BYTES
+            && self.end.is_none()
+        {
             let Poll::Ready(item) = Pin::new(&mut self.socket).poll_next(context) else { break };
             self.liveness.heard(Instant::now());
             match item {
-                Some(Ok(Message::Text(text))) => frames.push(text),
+                Some(Ok(Message::Text(text))) => {
+                    bytes += text.len();
+                    frames.push(text);
+                }
                 // Binary frames mean nothing; pongs are signs of life, and pings are answered
                 // with the next flush.
                 Some(Ok(Message::Binary(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                Some(Ok(Message::Ping(_))) => {
+                Some(Ok(Message::Ping(payload))) => {
+                    self.outgoing.answers_ping(payload.len());
                     // Pending means that it goes out with whatever follows.
                     let _ = Pin::new(&mut self.socket).poll_flush(context);
                 }
@@ -136,9 +170,29 @@ impl LinkSocket {
         frames
     }
 
+    /// When to look again; `None`: it has taken nothing of what waits for as long as a link may be
+    /// silent, though it may have said enough itself.
+    fn look_at_what_it_takes(&mut self, now: Instant) -> Option<Instant> {
+        let taken = self.socket.get_ref().written();
+        if taken != self.taken || self.outgoing.is_out() {
+            self.taken = taken;
+            self.taking.heard(now);
+        }
+        match self.taking.check(now) {
+            Silence::Dead => None,
+            Silence::Fine(next) | Silence::Ping(next) => Some(next),
+        }
+    }
+
     fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<Noticed> {
         while self.timer.as_mut().poll(context).is_ready() {
-            let next = match self.liveness.check(Instant::now()) {
+            let now = Instant::now();
+            let Some(look) = self.look_at_what_it_takes(now) else {
+                let reason = "the link takes nothing".to_owned();
+                self.dropped = true;
+                return Poll::Ready(Noticed::Closed { code: close::DROPPED, reason });
+            };
+            let next = match self.liveness.check(now) {
                 Silence::Dead => {
                     let reason = "the link fell silent".to_owned();
                     self.dropped = true;
@@ -153,7 +207,7 @@ impl LinkSocket {
                     next
                 }
             };
-            self.timer.as_mut().reset(next.into());
+            self.timer.as_mut().reset(next.min(look).into());
         }
         Poll::Pending
     }

@@ -24,6 +24,9 @@ use crate::wrapper::{Action, State as MachineState, Told, Wrapper as Machine};
 /// pointless go.
 const SIGNALS_KEPT: usize = 1_024;
 
+/// Bytes of commands kept for such a host. Beyond this, the oldest of them go.
+const COMMANDS_KEPT_BYTES: usize = 4 * 1024 * 1024;
+
 /// What the machine wants of the socket, in order.
 #[derive(Debug)]
 pub(super) enum Order {
@@ -38,7 +41,9 @@ pub(super) struct State {
     pub(super) orders: VecDeque<Order>,
     /// Of the writes among the orders.
     pub(super) unwritten_bytes: usize,
-    pub(super) signals: VecDeque<Told>,
+    /// With the bytes of a command's frame.
+    signals: VecDeque<(Told, usize)>,
+    command_bytes: usize,
     /// No signal follows.
     pub(super) over: bool,
     /// The host closed it.
@@ -69,6 +74,7 @@ impl Shared {
             orders: VecDeque::new(),
             unwritten_bytes: 0,
             signals: VecDeque::new(),
+            command_bytes: 0,
             over: false,
             closed: false,
             reconnects: 0,
@@ -240,11 +246,33 @@ impl State {
             let pointless = |signal: &Told| {
                 matches!(signal, Told::Reconnecting(_) | Told::Reconnected | Told::Command(_))
             };
-            if let Some(at) = self.signals.iter().position(pointless) {
-                self.signals.remove(at);
-            }
+            self.drop_first_signal(pointless);
         }
-        self.signals.push_back(signal);
+        let bytes = match &signal {
+            Told::Command(frame) => frame.to_string().len(),
+            _ => 0,
+        };
+        let is_command = |signal: &Told| matches!(signal, Told::Command(_));
+        while bytes > 0
+            && self.command_bytes + bytes > COMMANDS_KEPT_BYTES
+            && self.drop_first_signal(is_command)
+        {}
+        self.command_bytes += bytes;
+        self.signals.push_back((signal, bytes));
+    }
+
+    fn drop_first_signal(&mut self, of_kind: impl Fn(&Told) -> bool) -> bool {
+        let at = self.signals.iter().position(|(signal, _)| of_kind(signal));
+        let dropped = at.and_then(|at| self.signals.remove(at));
+        self.command_bytes -= dropped.as_ref().map_or(0, |(_, bytes)| *bytes);
+        dropped.is_some()
+    }
+
+    /// Takes the next signal for the host.
+    pub(super) fn next_signal(&mut self) -> Option<Told> {
+        let (signal, bytes) = self.signals.pop_front()?;
+        self.command_bytes -= bytes;
+        Some(signal)
     }
 }
 

@@ -1,24 +1,45 @@
 //! TLS for `wss://`, with the authorities that the system trusts.
 //!
 //! `SSL_CERT_FILE` and `SSL_CERT_DIR` name others in their place, as for OpenSSL, curl and Python.
-//! They are read once, at the first connection of the process.
+//! They are read at the first connection of the process, and anew after one to a server whose
+//! authority was not among them: it may have been renewed.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{CertificateError, ClientConfig, Error as TlsError, RootCertStore};
 
+use crate::lock::Mutex;
+use crate::net::tcp::Tcp;
+
+/// With those that are trusted, once they have been read.
+static CONFIG: Mutex<Option<Arc<ClientConfig>>> = Mutex::new(None);
+
 /// Makes a connection secure; the host must be the one its certificate names.
-pub(super) async fn secure(host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+pub(super) async fn secure(host: &str, stream: Tcp) -> io::Result<TlsStream<Tcp>> {
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     // Reading the system's certificates takes a while, the first time.
     let config = tokio::task::spawn_blocking(config).await.map_err(io::Error::other)??;
-    TlsConnector::from(config).connect(name, stream).await.map_err(|error| explained(host, error))
+    let connecting = TlsConnector::from(Arc::clone(&config)).connect(name, stream);
+    connecting.await.map_err(|error| {
+        let why = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
+        if let Some(TlsError::InvalidCertificate(CertificateError::UnknownIssuer)) = why {
+            forget(&config);
+        }
+        explained(host, error)
+    })
+}
+
+/// The next connection reads them anew, unless one has already.
+fn forget(used: &Arc<ClientConfig>) {
+    let mut config = CONFIG.lock();
+    if config.as_ref().is_some_and(|config| Arc::ptr_eq(config, used)) {
+        *config = None;
+    }
 }
 
 /// What went wrong, in the words of somebody who can mend it.
@@ -50,9 +71,9 @@ fn explained(host: &str, error: io::Error) -> io::Error {
 }
 
 fn config() -> io::Result<Arc<ClientConfig>> {
-    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    if let Some(config) = CONFIG.get() {
-        return Ok(Arc::clone(config));
+    let known = CONFIG.lock().clone();
+    if let Some(config) = known {
+        return Ok(config);
     }
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
@@ -73,5 +94,5 @@ fn config() -> io::Result<Arc<ClientConfig>> {
         .map_err(io::Error::other)?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(Arc::clone(CONFIG.get_or_init(|| Arc::new(config))))
+    Ok(Arc::clone(CONFIG.lock().insert(Arc::new(config))))
 }

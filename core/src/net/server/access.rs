@@ -56,24 +56,24 @@ impl Access {
     fn origin_is_allowed(&self, origin: &str, host: Option<&str>) -> bool {
         let origin = origin.to_ascii_lowercase();
         let own = host.is_some_and(|host| {
-            let authority = origin.split_once("://").map(|(_, authority)| authority);
-            authority == Some(&*host.to_ascii_lowercase())
+            origin.split_once("://").is_some_and(|(scheme, authority)| {
+                let host = host.to_ascii_lowercase();
+                without_usual_port(scheme, authority) == without_usual_port(scheme, &host)
+            })
         });
         own || self.allowed_origins.iter().any(|allowed| allowed == "*" || *allowed == origin)
     }
 }
 
-/// Streams: a ticket for this session, or the key. A ticket that is sent must be right even where
-/// none is needed.
-pub(super) fn check_stream(
+/// Streams: a ticket, which is answered and must be right even where none is needed, or the key.
+pub(super) fn ticket_or_key(
     shared: &Shared,
-    session_id: &str,
     headers: &HeaderMap,
     parameters: &Parameters,
-) -> Result<(), Error> {
+) -> Result<Option<String>, Error> {
     match parameters.get("ticket") {
-        Some(ticket) => shared.coordinator.verify_ticket(session_id, ticket),
-        None => shared.access.check_key(headers),
+        Some(ticket) => Ok(Some(ticket.to_owned())),
+        None => shared.access.check_key(headers).map(|()| None),
     }
 }
 
@@ -93,7 +93,7 @@ pub(super) async fn guard(
     let host = host_of(request.headers(), request.uri()).map(str::to_owned);
     if !shared.access.host_is_ours(host.as_deref()) {
         let text = "this server has no key and answers to localhost only";
-        return reply::line(StatusCode::MISDIRECTED_REQUEST, text);
+        return reply::problem(StatusCode::MISDIRECTED_REQUEST, "InvalidArgument", text);
     }
     let origin = request.headers().get(header::ORIGIN).cloned();
     let Some(origin) = origin else { return next.run(request).await };
@@ -102,7 +102,7 @@ pub(super) async fn guard(
         .is_ok_and(|origin| shared.access.origin_is_allowed(origin, host.as_deref()));
     if !allowed {
         let text = "pages of this origin may not connect; add it to the allowed origins";
-        return reply::line(StatusCode::FORBIDDEN, text);
+        return reply::problem(StatusCode::FORBIDDEN, "InvalidArgument", text);
     }
     let mut answer = if request.method() == Method::OPTIONS {
         reply::line(StatusCode::NO_CONTENT, "")
@@ -125,6 +125,16 @@ fn host_of<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
         Some(authority) => Some(authority.as_str()),
         None => headers.get(header::HOST)?.to_str().ok(),
     }
+}
+
+/// `name` for `name:443` in `https`: both are written.
+fn without_usual_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
+    let usual = match scheme {
+        "https" => ":443",
+        "http" => ":80",
+        _ => return authority,
+    };
+    authority.strip_suffix(usual).unwrap_or(authority)
 }
 
 /// The name in `name:port`, `[::1]:port` or `name`.

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 
 use super::Shared;
 use super::lifetime::{Phase, Watch};
-use super::parameters::Parameters;
+use super::parameters::{InPath, Parameters};
 use super::pull::{After, Puller};
 use super::reply::{self, Reply};
 use super::stream::subscribe;
@@ -24,21 +24,20 @@ use crate::net::liveness::duration;
 /// `GET …/events`.
 pub(super) async fn events(
     State(shared): State<Arc<Shared>>,
-    Path(session_id): Path<String>,
-    RawQuery(query): RawQuery,
+    InPath(session_id): InPath<String>,
+    parameters: Parameters,
     headers: HeaderMap,
 ) -> Reply {
-    let parameters = Parameters::parse(query.as_deref());
     let watch = shared.lifetime.watch();
     let resume = headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let options = parameters.stream(resume);
     let subscription = match subscribe(&shared, session_id, &headers, &parameters, options).await {
         Ok(subscription) => subscription,
-        Err(error) => return reply::error(&error),
+        Err(error) => return reply::failed(&error),
     };
     let feed = Feed {
         epoch: subscription.epoch(),
-        puller: Puller::new(subscription),
+        puller: Puller::new(&shared, subscription),
         keep_alive: duration(shared.coordinator.settings().ping_interval_ms.max(1)),
         after: After::More,
         watch,
@@ -79,10 +78,7 @@ impl Feed {
                 After::More => {
                     let batch = match self.puller.pull().await {
                         Ok(batch) => batch,
-                        Err(error) => {
-                            tracing::warn!(%error, "a stream could not be read on");
-                            return None;
-                        }
+                        Err(_) => return None,
                     };
                     self.after = batch.after;
                     let mut chunk = String::new();

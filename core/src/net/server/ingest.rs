@@ -1,19 +1,25 @@
 //! The handshake of `/ingest`: the checks of R25 in their order, and the two modes.
 //!
-//! A refusal carries `Stayline-Refusal`, so that the wrapper knows that it is final; whatever may
-//! go away by itself (a failing store, an attempt that a newer one overtook) does not (R46).
+//! A refusal carries `Stayline-Refusal`, so that the wrapper knows that it is final: somebody
+//! decided it. Whatever may go away by itself does not, and the wrapper tries again (R46): a failing
+//! store, a hook that gave no answer, a server that closes, an upgrade that a later one overtook.
 
 use std::sync::Arc;
 
-use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
-use axum::extract::{Path, RawQuery, State};
+use axum::Extension;
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue};
 
 use super::Shared;
 use super::access;
+use super::authorize::{Asked, Authorization};
+use super::door::Peer;
+use super::handshake::Handshake;
+use super::lifetime::{Phase, Watch};
 use super::link;
-use super::parameters::Parameters;
+use super::parameters::{InPath, Parameters};
 use super::reply::{self, Reply};
+use super::socket::Stuck;
 use crate::Error;
 use crate::coordinator::{AttachOptions, AttachRefusal, Credential, Link};
 use crate::protocol::{PROTOCOL_ACKNOWLEDGED, PROTOCOL_HEADER};
@@ -30,32 +36,26 @@ const SOCKET_LIMIT_BYTES: usize = 64 * 1024 * 1024;
 /// `GET …/ingest`.
 pub(super) async fn ingest(
     State(shared): State<Arc<Shared>>,
-    Path(session_id): Path<String>,
-    RawQuery(query): RawQuery,
+    Handshake(upgrade): Handshake,
+    InPath(session_id): InPath<String>,
+    parameters: Parameters,
     headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    Extension(peer): Extension<Arc<Peer>>,
 ) -> Reply {
-    let Ok(upgrade) = upgrade else { return reply::upgrade_required() };
-    let parameters = Parameters::parse(query.as_deref());
     let request = match Request::read(session_id, &headers, &parameters) {
         Ok(request) => request,
         Err(error) => return reply::refused(&error, true),
     };
     let watch = shared.lifetime.watch();
-    let attaching = Arc::clone(&shared);
-    // Attaching waits for a commit, and the host's hook may take its time.
-    let attached = tokio::task::spawn_blocking(move || request.attach(&attaching)).await;
-    let link = match attached {
-        Ok(Ok(link)) => link,
-        Ok(Err(refused)) => return reply::refused(&refused.error, refused.is_final),
-        Err(_) => {
-            let error = Error::Panic { detail: "attaching a link failed".into() };
-            return reply::refused(&error, false);
-        }
+    let link = match request.admit(&shared, watch.clone()).await {
+        Ok(link) => link,
+        Err(Refused::Error(refusal)) => return reply::refused(&refusal.error, refusal.is_final),
+        Err(Refused::Later(why)) => return reply::later(why),
     };
     let settings = shared.coordinator.settings();
     let acknowledged = link.is_acknowledged();
     let pace = link::Pace::of(settings);
+    let stuck = Stuck::new(peer, &shared.limits);
     let limit = socket_limit(settings.max_frame_bytes);
     let mut granted = upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
@@ -63,7 +63,7 @@ pub(super) async fn ingest(
         .max_message_size(limit)
         .max_frame_size(limit)
         // The link is dropped with the closure when the upgrade fails: closed, 1006.
-        .on_upgrade(move |socket| link::run(socket, link, pace, watch));
+        .on_upgrade(move |socket| link::run(socket, link, pace, stuck, watch));
     if acknowledged {
         let version = HeaderValue::from(u16::from(PROTOCOL_ACKNOWLEDGED));
         granted.headers_mut().insert(PROTOCOL_HEADER, version);
@@ -71,11 +71,34 @@ pub(super) async fn ingest(
     granted
 }
 
+/// Why there is no link.
+enum Refused {
+    /// A check failed, or could not be made.
+    Error(AttachRefusal),
+    /// Nothing is known against the wrapper: it is to come again.
+    Later(&'static str),
+}
+
+impl From<Error> for Refused {
+    /// What is no refusal of R25 is not final, whatever is said here ([`reply::refused`]).
+    fn from(error: Error) -> Refused {
+        Refused::Error(AttachRefusal { error, is_final: true })
+    }
+}
+
+const CLOSING: Refused = Refused::Later("the server is closing; try again");
+const OVERTAKEN: Refused =
+    Refused::Later("a later attempt has attached; try again if it was not yours");
+const UNDECIDED: Refused =
+    Refused::Later("it cannot be told now whether this wrapper may attach; try again");
+const READ_ONLY: Refused =
+    Refused::Later("this server only reads the store; its owner takes wrappers");
+
 /// What a wrapper asks for.
 struct Request {
-    session_id: String,
-    execution_id: String,
-    bearer: Option<String>,
+    session_id: Arc<str>,
+    execution_id: Arc<str>,
+    bearer: Option<Arc<str>>,
     acknowledged: bool,
     producer: Option<String>,
     attempt: Option<u64>,
@@ -89,8 +112,7 @@ impl Request {
     ) -> Result<Request, Error> {
         let execution_id = parameters
             .get("executionId")
-            .ok_or_else(|| Error::invalid("the query has no executionId"))?
-            .to_owned();
+            .ok_or_else(|| Error::invalid("the query has no executionId"))?;
         let version = PROTOCOL_ACKNOWLEDGED.to_string();
         let asked = headers.get(PROTOCOL_HEADER).and_then(|value| value.to_str().ok());
         let acknowledged = asked.or(parameters.get("protocol")) == Some(version.as_str());
@@ -99,34 +121,80 @@ impl Request {
         if acknowledged && (producer.is_none() || attempt.is_none()) {
             return Err(Error::invalid("protocol 2 needs producer and attempt in the query"));
         }
-        let bearer = access::bearer(headers).or(parameters.get("token")).map(str::to_owned);
+        let bearer = access::bearer(headers).or(parameters.get("token")).map(Arc::from);
+        let (session_id, execution_id) = (session_id.into(), execution_id.into());
         Ok(Request { session_id, execution_id, bearer, acknowledged, producer, attempt })
     }
 
-    /// Blocks until the attach is committed.
-    fn attach(self, shared: &Shared) -> Result<Link, AttachRefusal> {
-        let refusal = |error: Error| AttachRefusal { error, is_final: true };
-        let session = shared.coordinator.session(&self.session_id).map_err(refusal)?;
-        let credential = match &shared.authorize {
-            None => Credential::Token(self.bearer),
-            Some(authorize) => {
-                // That the execution is known comes before who asks (R25).
-                session.execution(&self.execution_id).map_err(refusal)?;
-                if !authorize(&self.session_id, &self.execution_id, self.bearer.as_deref()) {
-                    return Err(refusal(Error::Unauthorized));
+    /// The checks of R25 behind the first two, and the attach.
+    async fn admit(self, shared: &Arc<Shared>, mut watch: Watch) -> Result<Link, Refused> {
+        if watch.phase() >= Phase::Closing {
+            return Err(CLOSING);
+        }
+        if shared.coordinator.is_read_only() {
+            return Err(READ_ONLY);
+        }
+        let turn = shared.turns.draw(&self.session_id, &self.execution_id);
+        let session = shared.coordinator.session(&self.session_id)?;
+        let credential = match &shared.authorizer {
+            None => Credential::Token(self.bearer.as_deref().map(str::to_owned)),
+            Some(authorizer) => {
+                // That the execution is known comes before who asks.
+                let (looking, execution_id) = (session.clone(), Arc::clone(&self.execution_id));
+                blocking(shared, move || looking.execution(&execution_id)).await??;
+                let verdict = tokio::select! {
+                    verdict = authorizer.ask(self.asked()) => verdict,
+                    () = watch.reached(Phase::Closing) => return Err(CLOSING),
+                };
+                match verdict {
+                    Authorization::Allow => Credential::Trusted,
+                    Authorization::Deny => return Err(Error::Unauthorized.into()),
+                    Authorization::Later => return Err(UNDECIDED),
                 }
-                Credential::Trusted
             }
         };
-        let options = AttachOptions {
-            execution_id: self.execution_id,
+        let attaching = turn.take().await.ok_or(OVERTAKEN)?;
+        let options = self.options(credential);
+        let attach = move || {
+            let link = session.attach_or_refuse(options).map(Link::led_elsewhere);
+            if link.is_ok() {
+                attaching.done();
+            }
+            link
+        };
+        blocking(shared, attach).await?.map_err(Refused::Error)
+    }
+
+    fn asked(&self) -> Asked {
+        Asked {
+            session_id: Arc::clone(&self.session_id),
+            execution_id: Arc::clone(&self.execution_id),
+            bearer: self.bearer.clone(),
+        }
+    }
+
+    fn options(self, credential: Credential) -> AttachOptions {
+        AttachOptions {
+            execution_id: self.execution_id.to_string(),
             credential,
             acknowledged: self.acknowledged,
             producer: self.producer.filter(|_| self.acknowledged),
             attempt: self.attempt.filter(|_| self.acknowledged),
-        };
-        session.attach_or_refuse(options)
+        }
     }
+}
+
+/// Does what waits for a commit or reads the store.
+async fn blocking<T: Send + 'static>(
+    shared: &Shared,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refused> {
+    shared.pools.attaches.run(work).await.map_err(|error| {
+        if let Some(more) = shared.admits("attach") {
+            tracing::warn!("a wrapper could not be attached; it tries again: {error}{more}");
+        }
+        Refused::Later("this could not be done now; try again")
+    })
 }
 
 fn socket_limit(max_frame_bytes: u32) -> usize {
@@ -145,7 +213,7 @@ mod tests {
             (name.parse().expect("a header"), HeaderValue::from_static(value))
         });
         let headers = HeaderMap::from_iter(headers);
-        Request::read("s".into(), &headers, &Parameters::parse(Some(query)))
+        Request::read("s".into(), &headers, &Parameters::parse(Some(query))?)
     }
 
     #[test]

@@ -72,6 +72,11 @@ impl Lifetime {
 }
 
 impl Watch {
+    /// How far it has come.
+    pub(super) fn phase(&self) -> Phase {
+        *self.0.borrow()
+    }
+
     /// Waits until the server has come that far.
     pub(super) async fn reached(&mut self, wanted: Phase) {
         // The sender lives in the server's shared state; without it everything is over.

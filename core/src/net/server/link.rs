@@ -9,7 +9,10 @@
 //! their way are kept as late (R10a); the peer gets a moment to answer it. A peer that is silent
 //! is pinged and then given up (R47a), but silence that we caused by not reading does not count.
 //! A binary frame must be handed over in its place among the texts, and only when that does not
-//! make a worker thread wait.
+//! make a worker thread wait. And a peer that makes us answer and does not read the answers is not
+//! read from a bound on; one that has not taken a byte of them for long is closed, 1008. A peer that
+//! takes nothing any more, since its process has gone, may have said its last words before: what
+//! has arrived is read first (R18a).
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -22,6 +25,7 @@ use futures_util::Stream;
 use tokio::time::Sleep;
 
 use super::lifetime::{Phase, Watch};
+use super::socket::{self, Stuck};
 use crate::Settings;
 use crate::coordinator::{Link, Output};
 use crate::net::alarm::Alarm;
@@ -46,11 +50,16 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// How long writing the answer to the peer's own close frame may take.
 const ANSWER_WAIT: Duration = Duration::from_millis(500);
 
+/// How long a socket that takes nothing may say nothing before that is its end.
+const BROKEN_WAIT: Duration = Duration::from_secs(2);
+
 /// When to ping, and when to give up.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
-    pub(super) ping_interval_ms: Millis,
-    pub(super) link_timeout_ms: Millis,
+    ping_interval_ms: Millis,
+    link_timeout_ms: Millis,
+    /// The same for a basic link, which cannot resend what its socket swallowed (R47a).
+    basic_link_timeout_ms: Millis,
 }
 
 impl Pace {
@@ -58,13 +67,19 @@ impl Pace {
         Pace {
             ping_interval_ms: settings.ping_interval_ms,
             link_timeout_ms: settings.link_timeout_ms,
+            basic_link_timeout_ms: settings.basic_link_timeout_ms,
         }
+    }
+
+    fn liveness(&self, acknowledged: bool, now: Instant) -> Liveness {
+        let timeout = if acknowledged { self.link_timeout_ms } else { self.basic_link_timeout_ms };
+        Liveness::new(self.ping_interval_ms, Some(timeout), now)
     }
 }
 
 /// Carries one link until it is over, then tells the coordinator how it ended.
-pub(super) async fn run(socket: WebSocket, link: Link, pace: Pace, mut watch: Watch) {
-    let mut pump = Pump::new(socket, link, pace);
+pub(super) async fn run(socket: WebSocket, link: Link, pace: Pace, stuck: Stuck, mut watch: Watch) {
+    let mut pump = Pump::new(socket, link, pace, stuck);
     let mut server_closes = false;
     pump.take_outputs(OUTPUTS_AHEAD);
     let (code, reason) = loop {
@@ -83,7 +98,12 @@ pub(super) async fn run(socket: WebSocket, link: Link, pace: Pace, mut watch: Wa
             break end;
         }
     };
-    let Pump { mut socket, mut outgoing, link, .. } = pump;
+    let Pump { mut socket, mut outgoing, link, stuck, failure, .. } = pump;
+    if let Some(failure) = failure {
+        // What it still sends is read, or it would not learn why.
+        stuck.peer().set_lingering();
+        outgoing.push(failure.frame());
+    }
     // Whatever is left to be said, our part of the closing handshake above all.
     let answered = poll_fn(|context| match outgoing.poll(&mut socket, context) {
         Poll::Ready(Ok(())) => futures_util::Sink::poll_flush(Pin::new(&mut socket), context),
@@ -105,8 +125,6 @@ enum Happening {
     Alarm,
     /// The timer fired.
     Timer,
-    /// Writing failed.
-    Broken(String),
 }
 
 /// What was read and not handed over yet.
@@ -120,10 +138,22 @@ struct Incoming {
     end: Option<(u16, String)>,
 }
 
+/// A socket that takes nothing any more. It says so itself when all that had arrived is read.
+struct Broken {
+    why: String,
+    /// When to stop waiting for that.
+    by: Option<Instant>,
+}
+
 struct Pump {
     socket: WebSocket,
     link: Link,
     outgoing: Outgoing<Message>,
+    stuck: Stuck,
+    /// The peer broke WebSocket's rules.
+    failure: Option<socket::Failure>,
+    /// Writing failed: nothing is written any more.
+    broken: Option<Broken>,
     incoming: Incoming,
     alarm: Arc<Alarm>,
     liveness: Liveness,
@@ -135,17 +165,21 @@ struct Pump {
 }
 
 impl Pump {
-    fn new(socket: WebSocket, link: Link, pace: Pace) -> Pump {
+    fn new(socket: WebSocket, link: Link, pace: Pace, stuck: Stuck) -> Pump {
         let now = Instant::now();
         let alarm = Alarm::new();
         link.set_waker(Some(alarm.clone()));
+        let liveness = pace.liveness(link.is_acknowledged(), now);
         Pump {
             socket,
             link,
             outgoing: Outgoing::new(),
+            stuck,
+            failure: None,
+            broken: None,
             incoming: Incoming::default(),
             alarm,
-            liveness: Liveness::new(pace.ping_interval_ms, Some(pace.link_timeout_ms), now),
+            liveness,
             timer: Box::pin(tokio::time::sleep_until(now.into())),
             outputs_left: false,
             close_by: None,
@@ -153,37 +187,63 @@ impl Pump {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Happening> {
-        match self.outgoing.poll(&mut self.socket, context) {
-            Poll::Ready(Err(error)) => return Poll::Ready(Happening::Broken(error.to_string())),
-            Poll::Ready(Ok(())) if self.outputs_left => return Poll::Ready(Happening::Alarm),
-            Poll::Ready(Ok(())) | Poll::Pending => {}
+        if self.broken.is_none() {
+            match self.outgoing.poll(&mut self.socket, context) {
+                Poll::Ready(Err(error)) => {
+                    self.broken = Some(Broken { why: error.to_string(), by: None });
+                }
+                Poll::Ready(Ok(())) if self.outputs_left => return Poll::Ready(Happening::Alarm),
+                Poll::Ready(Ok(())) | Poll::Pending => {}
+            }
         }
         if self.alarm.poll(context).is_ready() {
             return Poll::Ready(Happening::Alarm);
         }
-        if self.may_read() && self.read(context) {
+        let may_read = self.may_read();
+        let has_read = may_read && self.read(context);
+        self.wait_for_end(may_read && !has_read);
+        if has_read {
             return Poll::Ready(Happening::Incoming);
         }
         self.timer.as_mut().poll(context).map(|()| Happening::Timer)
     }
 
-    /// Not while the coordinator is behind: then the socket fills up, and the wrapper waits.
+    /// A socket that is broken says so when it is read to its end; nothing is known while it is not
+    /// read, or says something else.
+    fn wait_for_end(&mut self, is_silent: bool) {
+        let Some(broken) = &mut self.broken else { return };
+        if !is_silent {
+            broken.by = None;
+            return;
+        }
+        let by = *broken.by.get_or_insert_with(|| Instant::now() + BROKEN_WAIT);
+        self.look_by(by);
+    }
+
+    /// Not while the coordinator is behind, nor while the peer does not read: then the socket fills
+    /// up, and the wrapper waits.
     fn may_read(&self) -> bool {
-        self.incoming.binary.is_none() && !self.link.is_congested()
+        self.incoming.binary.is_none() && !self.link.is_congested() && !self.has_full_outputs()
+    }
+
+    fn has_full_outputs(&self) -> bool {
+        self.broken.is_none()
+            && self.stuck.is_full(self.outgoing.bytes() + self.link.output_bytes())
     }
 
     /// Reads what is there, up to a batch. Whether there was anything.
     fn read(&mut self, context: &mut Context<'_>) -> bool {
-        let mut read = false;
-        while self.incoming.texts.len() < BATCH_FRAMES && self.incoming.bytes < BATCH_BYTES {
+        let mut read = 0;
+        while read < BATCH_FRAMES && self.incoming.bytes < BATCH_BYTES {
             let Poll::Ready(item) = Pin::new(&mut self.socket).poll_next(context) else { break };
-            read = true;
+            read += 1;
             match item {
                 Some(Ok(Message::Text(text))) => {
                     self.incoming.bytes += text.len();
                     self.incoming.texts.push(text);
                 }
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Ping(bytes))) => self.outgoing.answers_ping(bytes.len()),
+                Some(Ok(Message::Pong(_))) => {}
                 Some(Ok(Message::Binary(bytes))) => {
                     self.incoming.binary = Some(bytes.len());
                     break;
@@ -197,6 +257,7 @@ impl Pump {
                 }
                 Some(Err(error)) => {
                     self.incoming.end = Some((close::DROPPED, error.to_string()));
+                    self.failure = socket::Failure::of(error);
                     break;
                 }
                 None => {
@@ -205,7 +266,7 @@ impl Pump {
                 }
             }
         }
-        read
+        read > 0
     }
 
     /// The code and reason of the end, once there is one.
@@ -219,12 +280,14 @@ impl Pump {
                     return Some(end);
                 }
             }
-            Happening::Broken(error) => return Some((close::DROPPED, error)),
         }
         self.hand_over();
         self.take_outputs(OUTPUTS_AHEAD);
         if self.close_by.is_none() && self.link.is_finished() {
             return Some((close::DROPPED, "the coordinator is gone".into()));
+        }
+        if self.stuck.is_over(self.has_full_outputs(), now) {
+            self.say_goodbye(close::POLICY, close::OUTPUTS_REASON);
         }
         if !self.may_read() {
             // The alarm rings when this link's own backlog clears. What clears may also be the
@@ -255,6 +318,11 @@ impl Pump {
     /// Takes outputs until so many wait for the socket.
     fn take_outputs(&mut self, ahead: usize) {
         self.outputs_left = false;
+        if self.broken.is_some() {
+            // Nobody takes them any more, and they must not keep the rest from being read.
+            while self.link.try_output().is_some() {}
+            return;
+        }
         loop {
             if self.outgoing.len() >= ahead {
                 self.outputs_left = true;
@@ -274,7 +342,8 @@ impl Pump {
         if self.close_by.is_none() {
             let reason = close_reason(reason).into();
             self.outgoing.push(Message::Close(Some(CloseFrame { code, reason })));
-            let by = Instant::now() + CLOSE_WAIT;
+            let wait = if code == close::POLICY { self.stuck.wait() } else { CLOSE_WAIT };
+            let by = Instant::now() + wait;
             self.close_by = Some(by);
             self.look_by(by);
         }
@@ -288,6 +357,11 @@ impl Pump {
     }
 
     fn handle_timer(&mut self, now: Instant) -> Option<(u16, String)> {
+        if let Some(Broken { why, .. }) =
+            self.broken.take_if(|broken| broken.by.is_some_and(|by| now >= by))
+        {
+            return Some((close::DROPPED, why));
+        }
         if let Some(by) = self.close_by {
             if now >= by {
                 return Some((close::DROPPED, "the close frame was not answered".into()));

@@ -1,14 +1,25 @@
 //! The listening socket and what it accepts, with a note of their descriptors (`fork`).
 
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 use crate::fork::Inherited;
+use crate::net::tcp::Tcp;
+
+/// How long nothing is accepted after the system refused to.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+fn is_of_the_peer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionRefused | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset
+    )
+}
 
 /// A socket that listens.
 pub(super) struct Listener {
@@ -23,14 +34,25 @@ impl Listener {
         Listener { _inherited: Inherited::new(&socket), socket }
     }
 
-    /// The next connection.
-    pub(super) async fn accept(&mut self) -> Accepted {
-        // With axum's way of waiting where the process has no descriptors left.
-        let (socket, _) = axum::serve::Listener::accept(&mut self.socket).await;
+    /// The next connection; each time that there might be one and the system refuses it,
+    /// `tell_refused` is called.
+    pub(super) async fn accept(&mut self, tell_refused: impl Fn(&io::Error)) -> Accepted {
+        let socket = loop {
+            match self.socket.accept().await {
+                Ok((socket, _)) => break socket,
+                // It was gone again before it was accepted.
+                Err(error) if is_of_the_peer(&error) => {}
+                // Most likely the process, or the system, has no descriptors left.
+                Err(error) => {
+                    tell_refused(&error);
+                    tokio::time::sleep(BACK_OFF).await;
+                }
+            }
+        };
         if let Err(error) = tune(&socket) {
             tracing::debug!(%error, "could not set the options of an accepted socket");
         }
-        Accepted { _inherited: Inherited::new(&socket), socket }
+        Accepted { _inherited: Inherited::new(&socket), socket: Tcp::new(socket) }
     }
 }
 
@@ -38,7 +60,7 @@ impl Listener {
 pub(super) struct Accepted {
     // First: the note ends before the descriptor does.
     _inherited: Inherited,
-    socket: TcpStream,
+    socket: Tcp,
 }
 
 impl Accepted {
@@ -46,11 +68,11 @@ impl Accepted {
     #[cfg(feature = "tls")]
     pub(super) async fn first_byte(&self) -> io::Result<Option<u8>> {
         let mut byte = [0];
-        let read = self.socket.peek(&mut byte).await?;
+        let read = self.socket.stream().peek(&mut byte).await?;
         Ok((read == 1).then_some(byte[0]))
     }
 
-    fn socket(self: Pin<&mut Self>) -> Pin<&mut TcpStream> {
+    fn socket(self: Pin<&mut Self>) -> Pin<&mut Tcp> {
         Pin::new(&mut self.get_mut().socket)
     }
 }

@@ -12,25 +12,20 @@ use axum::http::{HeaderMap, HeaderValue, header};
 
 use super::Shared;
 use super::reply::{self, Reply};
-use crate::Error;
+use super::rest;
 use crate::coordinator::EXPOSITION_TYPE;
 
 /// `GET /metrics`.
 pub(super) async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Reply {
-    if let Err(error) = shared.access.check_key(&headers) {
-        return reply::error(&error);
-    }
-    let looking =
-        tokio::task::spawn_blocking(move || shared.coordinator.metrics().map(|m| m.exposition()));
-    match looking.await {
-        Ok(Ok(page)) => {
-            let mut answer = Reply::new(Body::from(page));
+    rest::read(&shared, &headers, |coordinator| match coordinator.metrics() {
+        Ok(metrics) => {
+            let mut answer = Reply::new(Body::from(metrics.exposition()));
             let headers = answer.headers_mut();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(EXPOSITION_TYPE));
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             answer
         }
-        Ok(Err(error)) => reply::error(&error),
-        Err(_) => reply::error(&Error::Panic { detail: "counting failed".into() }),
-    }
+        Err(error) => reply::error(&error),
+    })
+    .await
 }

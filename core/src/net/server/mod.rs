@@ -18,66 +18,111 @@
 //!
 //! A slow peer slows nobody else. A slow subscriber is a cursor that stands still; a wrapper that
 //! sends faster than commits go is not read until they have caught up. Waiting for a commit and
-//! long reads of the store happen on threads that no socket needs.
+//! reading the store happen on threads that no socket needs, and that do not wait for each other
+//! (`pool`).
+//!
+//! Whatever a peer can make the server keep has a bound (`limits`): sockets (`door`), requests with
+//! their bodies and answers (`front`, `budget`, `transport`), what waits to be written to a link or
+//! stream (`socket`).
 
 mod access;
+mod address;
+mod authorize;
+mod budget;
 mod connection;
+mod door;
 mod events;
+mod fields;
+mod front;
+mod handshake;
+mod held;
 mod ingest;
 mod lifetime;
+mod limits;
 mod link;
 mod listener;
 mod metrics;
 mod parameters;
+mod pool;
 mod pull;
+mod renewal;
 mod reply;
 mod rest;
+mod socket;
+mod start;
 mod stream;
 mod tls;
+mod transport;
+mod turns;
 mod view;
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
-use tokio::net::{TcpListener, TcpSocket};
 
 use crate::Error;
 use crate::coordinator::Coordinator;
 use crate::net::runtime;
+use crate::seldom::{LeftOut, Seldom};
 
 use access::Access;
+use address::{bind, named, reachable};
+use authorize::Authorizer;
+use budget::Budgets;
+use door::Door;
+use held::Held;
 use lifetime::{Lifetime, Phase};
 use listener::Listener;
+use pool::Pools;
+use turns::Turns;
 
+pub use authorize::{Authorization, Authorize};
+pub use limits::ServerLimits;
 pub use tls::ServerTls;
-
-/// The host's own way to let wrappers in: `(session id, execution id, bearer)`. It may block.
-pub type Authorize = Arc<dyn Fn(&str, &str, Option<&str>) -> bool + Send + Sync>;
-
-/// Connections that wait to be accepted: a restart brings all wrappers back at the same time.
-const BACKLOG: u32 = 1_024;
 
 /// How long [`Server::close`] waits for links to say goodbye.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How a server is set up. The default serves this machine only.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct ServerOptions {
     /// The key for REST and for issuing tickets (`Authorization: Bearer`). Needed on anything but
     /// loopback.
     pub key: Option<String>,
     /// Origins whose pages may connect, as browsers send them (`https://example.org`); `*` for
-    /// all. The server's own origin is always let in.
+    /// all, which needs a key. The server's own origin is always let in.
     pub allowed_origins: Vec<String>,
-    /// Decides instead of the execution's token whether a wrapper is let in (R25).
+    /// Decides instead of the execution's token whether a wrapper is let in (R25): up to eight
+    /// calls side by side, each with `authorize_timeout_ms`. No answer is "later", never "no".
     pub authorize: Option<Authorize>,
-    /// What stands before `/sessions` in every path: empty, or `/something`.
+    /// What stands before `/sessions` in every path: empty, or `/something`, of letters, digits and
+    /// `-._~`.
     pub base_path: String,
     /// Serve `https://` and `wss://`, with this certificate. Plain HTTP is then refused.
     pub tls: Option<ServerTls>,
+    /// What peers may take: sockets, requests, memory, time.
+    pub limits: ServerLimits,
+    /// Threads that drive sockets, 1 to 64. Commits and reads of the store have others, made when
+    /// they are needed. Servers of one process with the same number share them, with its wrappers
+    /// where it is 2, the default.
+    pub workers: usize,
+}
+
+impl Default for ServerOptions {
+    fn default() -> ServerOptions {
+        ServerOptions {
+            key: None,
+            allowed_origins: Vec::new(),
+            authorize: None,
+            base_path: String::new(),
+            tls: None,
+            limits: ServerLimits::default(),
+            workers: runtime::WORKERS,
+        }
+    }
 }
 
 impl std::fmt::Debug for ServerOptions {
@@ -89,6 +134,8 @@ impl std::fmt::Debug for ServerOptions {
             .field("authorize", &self.authorize.as_ref().map(|_| "(set)"))
             .field("base_path", &self.base_path)
             .field("tls", &self.tls)
+            .field("limits", &self.limits)
+            .field("workers", &self.workers)
             .finish()
     }
 }
@@ -98,15 +145,31 @@ impl std::fmt::Debug for ServerOptions {
 pub struct Server {
     address: SocketAddr,
     url: String,
+    tls: Option<ServerTls>,
     shared: Arc<Shared>,
 }
 
 /// What every handler needs.
 struct Shared {
-    coordinator: Coordinator,
+    coordinator: Held,
     access: Access,
-    authorize: Option<Authorize>,
+    authorizer: Option<Arc<Authorizer>>,
+    turns: Arc<Turns>,
     lifetime: Lifetime,
+    limits: ServerLimits,
+    door: Arc<Door>,
+    budgets: Budgets,
+    pools: Pools,
+    /// What was told in the log.
+    told: Seldom,
+}
+
+impl Shared {
+    /// Whether something that may happen again and again is to be told now, and what to put behind
+    /// it.
+    fn admits(&self, kind: &str) -> Option<LeftOut> {
+        self.told.admits(kind, self.coordinator.now())
+    }
 }
 
 impl std::fmt::Debug for Shared {
@@ -117,22 +180,22 @@ impl std::fmt::Debug for Shared {
 
 /// Serves a coordinator at `address` (`127.0.0.1:8787`; port 0 takes a free one).
 ///
-/// [`Error::InvalidArgument`] for an address that cannot be bound, a base path that does not
-/// begin with `/`, and for anything but loopback without a key. With [`ServerOptions::tls`] the
-/// server's address is `https://…`.
+/// [`Error::InvalidArgument`] for an address that cannot be bound, for anything but loopback and
+/// for the origin `*` without a key, for a key that no request can carry (empty, with white space
+/// around it, beyond ASCII), and for an origin or a base path that is none. [`Error::Closed`] when
+/// the coordinator is. With [`ServerOptions::tls`] the server's address is `https://…`.
 pub fn serve(
     coordinator: Coordinator,
     address: &str,
     options: ServerOptions,
 ) -> Result<Server, Error> {
-    let base_path = options.base_path.trim_end_matches('/').to_owned();
-    if !base_path.is_empty() && (!base_path.starts_with('/') || base_path.contains(['{', '}'])) {
-        return Err(Error::invalid(format!("base path {base_path:?} must begin with '/'")));
-    }
-    if options.key.as_ref().is_some_and(String::is_empty) {
-        return Err(Error::invalid("the server's key is empty; leave it out, or set one"));
-    }
-    let runtime = runtime::handle()?;
+    let base_path = start::base_path(&options.base_path)?;
+    start::check_key(options.key.as_deref())?;
+    start::check_origins(&options.allowed_origins, options.key.is_some())?;
+    options.limits.check()?;
+    limits::check_workers(options.workers)?;
+    coordinator.check_open()?;
+    let runtime = runtime::of_workers(options.workers)?;
     let given = address;
     let (listener, address) = bind(given, options.key.is_some(), runtime)?;
     let url = match &options.tls {
@@ -140,21 +203,37 @@ pub fn serve(
         Some(_) => format!("https://{}{base_path}", named(given, address)),
         None => format!("http://{}{base_path}", reachable(address)),
     };
+    let patience = coordinator.settings().authorize_timeout_ms;
+    let patience = Duration::from_millis(u64::try_from(patience).unwrap_or(0));
     let shared = Arc::new(Shared {
         access: Access::new(options.key, options.allowed_origins),
-        authorize: options.authorize,
+        authorizer: options.authorize.map(|hook| Arc::new(Authorizer::new(hook, patience))),
+        turns: Arc::default(),
         lifetime: Lifetime::new(),
-        coordinator,
+        door: Door::new(&options.limits),
+        budgets: Budgets::new(&options.limits),
+        pools: Pools::new(),
+        told: Seldom::default(),
+        limits: options.limits,
+        coordinator: Held::new(coordinator),
     });
     tell_url(&shared.coordinator, Some(&url));
+    if let Some(tls) = &options.tls {
+        tls.tell_end();
+        if tls.files().is_some() {
+            let looking =
+                renewal::keep_looking(tls.clone(), Arc::clone(&shared), renewal::INTERVAL);
+            runtime.spawn(looking);
+        }
+    }
     runtime.spawn(accept(
         Listener::new(listener),
-        options.tls,
+        options.tls.clone(),
         routes(&base_path, &shared),
         Arc::clone(&shared),
     ));
     tracing::info!(%url, "serving");
-    Ok(Server { address, url, shared })
+    Ok(Server { address, url, tls: options.tls, shared })
 }
 
 impl Server {
@@ -168,13 +247,27 @@ impl Server {
         self.address
     }
 
+    /// Reads the certificate and the key anew from the files that they came from; new connections
+    /// get them. A server looks every minute by itself whether they have changed: this is for those
+    /// who do not want to wait. What cannot be used is an [`Error::InvalidArgument`], and what was
+    /// served before goes on; so is a server without TLS, or with a certificate from elsewhere.
+    pub fn reload_tls(&self) -> Result<(), Error> {
+        match &self.tls {
+            Some(tls) => tls.reload(),
+            None => Err(Error::invalid("this server speaks no TLS")),
+        }
+    }
+
     /// Stops accepting, closes links and streams with 1012 after taking what their peers had
-    /// sent, and waits for that, at most a few seconds. The coordinator goes on. Closing again
-    /// does nothing.
+    /// sent, and waits for them at most a few seconds; what they had sent is stored when it returns,
+    /// however long the disk takes. The coordinator goes on. Closing again does nothing.
     pub fn close(&self) {
         // Who has seen a run end may close at once: its wrapper is to be told all the same.
         self.shared.coordinator.settle();
         let first = self.shared.lifetime.close();
+        if let Some(authorizer) = &self.shared.authorizer {
+            authorizer.close();
+        }
         if first {
             tell_url(&self.shared.coordinator, None);
         }
@@ -182,6 +275,8 @@ impl Server {
             tracing::warn!(url = %self.url, "links did not close in time and were dropped");
             self.shared.lifetime.kill();
         }
+        // What was on its way is stored when this returns.
+        self.shared.coordinator.settle();
     }
 }
 
@@ -196,70 +291,6 @@ impl Drop for Server {
 fn tell_url(coordinator: &Coordinator, url: Option<&str>) {
     if let Err(error) = coordinator.set_url(url) {
         tracing::debug!(%error, "the server's address was not noted in the store");
-    }
-}
-
-/// Binds the first address that works. `protected`: there is a key.
-fn bind(
-    address: &str,
-    protected: bool,
-    runtime: &tokio::runtime::Handle,
-) -> Result<(TcpListener, SocketAddr), Error> {
-    let failed = |error: std::io::Error| {
-        Error::invalid(format!("cannot serve at {address:?} (HOST:PORT): {error}"))
-    };
-    let candidates: Vec<SocketAddr> = address.to_socket_addrs().map_err(failed)?.collect();
-    if !protected && candidates.iter().any(|one| !one.ip().to_canonical().is_loopback()) {
-        return Err(Error::invalid(format!(
-            "cannot serve at {address:?} without a key: it can be reached from other machines; \
-             set a key, or serve at 127.0.0.1"
-        )));
-    }
-    // The listener registers with the runtime it is made in.
-    let _inside = runtime.enter();
-    let mut last = std::io::Error::other("the name has no address");
-    for candidate in candidates {
-        match listen(candidate) {
-            Ok(listener) => {
-                let bound = listener.local_addr().map_err(failed)?;
-                return Ok((listener, bound));
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(failed(last))
-}
-
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A restarted server takes its port back although old connections linger.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
-/// An address that a client on this machine can connect to.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let mut reachable = address;
-    match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
-            reachable.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-        }
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
-            reachable.set_ip(std::net::Ipv6Addr::LOCALHOST.into());
-        }
-        _ => {}
-    }
-    reachable
-}
-
-/// The same with the name of `given` (`name:port`), where it is a name.
-fn named(given: &str, address: SocketAddr) -> String {
-    match given.rsplit_once(':') {
-        Some((name, _)) if !name.is_empty() && given.parse::<SocketAddr>().is_err() => {
-            format!("{name}:{}", address.port())
-        }
-        _ => reachable(address).to_string(),
     }
 }
 
@@ -285,10 +316,11 @@ fn routes(base_path: &str, shared: &Arc<Shared>) -> Router {
         .fallback(rest::unknown)
         .method_not_allowed_fallback(rest::not_allowed)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(shared), access::guard))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(shared), front::front))
         .with_state(Arc::clone(shared))
 }
 
-/// Accepts until the server closes. Nothing is waited for here that a peer could delay.
+/// Accepts until the server closes. Nothing is waited for here that a peer could delay for long.
 async fn accept(
     mut listener: Listener,
     tls: Option<ServerTls>,
@@ -296,18 +328,35 @@ async fn accept(
     shared: Arc<Shared>,
 ) {
     let mut watch = shared.lifetime.watch();
+    let not_accepted = |error: &std::io::Error| {
+        if let Some(more) = shared.admits("accept") {
+            tracing::error!("connections cannot be accepted: {error}{more}");
+        }
+    };
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = async {
+                shared.door.make_room().await;
+                listener.accept(&not_accepted).await
+            } => accepted,
             () = watch.reached(Phase::Closing) => return,
         };
         let watch = shared.lifetime.watch();
-        tokio::spawn(connection::serve(
-            accepted,
-            tls.clone(),
-            routes.clone(),
-            watch,
-            connection::LIMITS,
-        ));
+        match shared.door.enter() {
+            Some(peer) => tokio::spawn(connection::serve(
+                accepted,
+                tls.clone(),
+                routes.clone(),
+                watch,
+                peer,
+                shared.limits.clone(),
+            )),
+            None => {
+                if let Some(more) = shared.admits("max_sockets") {
+                    tracing::warn!("there are max_sockets sockets, others are refused{more}");
+                }
+                tokio::spawn(connection::refuse(accepted, tls.is_some()))
+            }
+        };
     }
 }

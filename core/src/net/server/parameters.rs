@@ -1,18 +1,62 @@
-//! The parameters of a request, and what they mean for a stream (`wire.md`).
+//! The parameters of a request, in its path and query, and what they mean for a stream (`wire.md`).
 
 use std::sync::Arc;
 
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::reply::{self, Reply};
+use crate::Error;
 use crate::coordinator::SubscribeOptions;
 use crate::net::percent;
 use crate::protocol::{Filter, parse_timestamp};
+
+/// Parameters whose values are not shown.
+const SECRETS: [&str; 2] = ["token", "ticket"];
+
+/// Something percent-encoded that is no text when it is decoded, as it was sent.
+fn not_text(what: &str, sent: &str) -> Error {
+    Error::invalid(format!("{what} {sent:?} is no UTF-8 when it is decoded"))
+}
+
+/// The ids in a request's path, decoded.
+pub(super) struct InPath<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for InPath<T> {
+    type Rejection = Reply;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<InPath<T>, Reply> {
+        let read = Path::<T>::from_request_parts(parts, state).await;
+        read.map(|Path(ids)| InPath(ids)).map_err(|why| {
+            let odd = parts.uri.path().split('/').find(|part| percent::decode(part).is_none());
+            let text = || Error::invalid(format!("the path is not understood: {why}"));
+            reply::error(&odd.map_or_else(text, |part| not_text("the path's part", part)))
+        })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Parameters {
+    type Rejection = Reply;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Parameters, Reply> {
+        Parameters::parse(parts.uri.query()).map_err(|error| reply::error(&error))
+    }
+}
 
 /// A query, decoded.
 #[derive(Debug, Default)]
 pub(super) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
-    pub(super) fn parse(query: Option<&str>) -> Parameters {
-        Parameters(query.map(percent::query_pairs).unwrap_or_default())
+    /// [`Error::InvalidArgument`] names what is no UTF-8.
+    pub(super) fn parse(query: Option<&str>) -> Result<Parameters, Error> {
+        let pairs = percent::query_pairs(query.unwrap_or_default());
+        pairs.map(Parameters).map_err(|(name, value)| {
+            // Secrets are shown in no error.
+            let value = if SECRETS.contains(&name) { "…" } else { value };
+            not_text("the query's parameter", &format!("{name}={value}"))
+        })
     }
 
     /// The first value of that name that is not empty.
@@ -71,7 +115,7 @@ mod tests {
     use super::*;
 
     fn stream(query: &str) -> SubscribeOptions {
-        Parameters::parse(Some(query)).stream(None)
+        Parameters::parse(Some(query)).unwrap().stream(None)
     }
 
     #[test]
@@ -96,8 +140,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_text_is_named_but_for_secrets() {
+        let told = |query| Parameters::parse(Some(query)).unwrap_err().to_string();
+        assert!(told("a=1&executionId=e%ff").contains(r#""executionId=e%ff""#));
+        let secret = told("token=geheim%ff");
+        assert!(secret.contains("token=…") && !secret.contains("geheim"), "{secret}");
+        assert!(told(&format!("a=%ff{}", "x".repeat(60_000))).len() < 1_000);
+    }
+
+    #[test]
     fn the_last_event_id_goes_before_the_query() {
-        let parameters = Parameters::parse(Some("fromId=3&replay=false"));
+        let parameters = Parameters::parse(Some("fromId=3&replay=false")).unwrap();
         let options = parameters.stream(Some("ep.och.12"));
         assert_eq!((options.filter.after, options.epoch.as_deref()), (12, Some("ep.och")));
         assert!(!options.live_only);

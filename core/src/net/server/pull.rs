@@ -1,23 +1,17 @@
 //! Taking records from a subscription in bounded batches, without holding up the sockets' threads.
 //!
-//! The past is read from the store, which blocks; the present comes from memory. So batches are
-//! taken on a thread of their own until the `connected` record says that the past is over, and
-//! again whenever a batch turns out to be slow: then the subscriber has fallen behind and is
-//! reading the store.
+//! The present comes from memory, and the socket's own thread takes it. What has to be read from
+//! the store, the past above all, is read on a thread for that.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
+use super::Shared;
 use crate::Error;
 use crate::coordinator::{Next, Record, Subscription};
 use crate::net::alarm::Alarm;
 
-/// The largest batch.
+/// The most records of a batch.
 const BATCH_RECORDS: usize = 512;
-const BATCH_BYTES: usize = 256 * 1024;
-
-/// A batch that takes longer than this has read the store.
-const SLOW: Duration = Duration::from_millis(1);
 
 /// What follows a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,17 +32,23 @@ pub(super) struct Batch {
 
 /// Takes batches from one subscription.
 pub(super) struct Puller {
-    /// Away while a batch is taken on another thread.
+    shared: Arc<Shared>,
+    /// Away while a batch is read on another thread.
     subscription: Option<Subscription>,
     alarm: Arc<Alarm>,
-    aside: bool,
+    /// The largest batch, in bytes, or one record.
+    batch_bytes: usize,
 }
 
 impl Puller {
-    pub(super) fn new(subscription: Subscription) -> Puller {
+    pub(super) fn new(shared: &Arc<Shared>, mut subscription: Subscription) -> Puller {
         let alarm = Alarm::new();
         subscription.set_waker(Some(alarm.clone()));
-        Puller { subscription: Some(subscription), alarm, aside: true }
+        // Half of the bound is on its way to the socket, half was read ahead.
+        subscription.set_round_bytes(shared.limits.max_stream_bytes / 2);
+        let batch_bytes = shared.limits.max_stream_bytes / 2;
+        let shared = Arc::clone(shared);
+        Puller { shared, subscription: Some(subscription), alarm, batch_bytes }
     }
 
     /// Rings when there may be more.
@@ -58,31 +58,37 @@ impl Puller {
 
     /// The next batch; it may be empty.
     pub(super) async fn pull(&mut self) -> Result<Batch, Error> {
-        let Some(mut subscription) = self.subscription.take() else {
+        let most = self.batch_bytes;
+        let Some(subscription) = &mut self.subscription else {
             return Ok(Batch { records: Vec::new(), after: After::Ended });
         };
-        let started = Instant::now();
-        let (subscription, batch) = if self.aside {
-            let taken = tokio::task::spawn_blocking(move || {
-                let batch = take(&mut subscription);
-                (subscription, batch)
-            });
-            taken.await.map_err(|_| Error::Panic { detail: "reading a stream failed".into() })?
-        } else {
-            let batch = take(&mut subscription);
-            (subscription, batch)
+        let batch = match take_in_memory(subscription, most) {
+            Some(batch) => batch,
+            None => self.read(most).await.inspect_err(|error| self.tell(error))?,
         };
-        let batch = batch?;
-        let live = batch.records.iter().any(|record| is_control(record, "connected"));
-        if live || batch.after == After::CaughtUp {
-            self.aside = false;
-        } else if started.elapsed() > SLOW {
-            self.aside = true;
-        }
-        if batch.after != After::Ended {
-            self.subscription = Some(subscription);
+        if batch.after == After::Ended {
+            self.subscription = None;
         }
         Ok(batch)
+    }
+
+    fn tell(&self, error: &Error) {
+        if let Some(more) = self.shared.admits("stream") {
+            tracing::warn!("a stream could not be read on: {error}{more}");
+        }
+    }
+
+    async fn read(&mut self, most: usize) -> Result<Batch, Error> {
+        let Some(mut subscription) = self.subscription.take() else {
+            return Err(Error::closed("the stream is over"));
+        };
+        let read = move || {
+            let batch = take(&mut subscription, most);
+            (subscription, batch)
+        };
+        let (subscription, batch) = self.shared.pools.streams.run(read).await?;
+        self.subscription = Some(subscription);
+        batch
     }
 }
 
@@ -91,10 +97,28 @@ pub(super) fn is_control(record: &Record, event_type: &str) -> bool {
     record.control && &*record.event_type == event_type
 }
 
-fn take(subscription: &mut Subscription) -> Result<Batch, Error> {
-    let mut records = Vec::new();
-    let mut bytes = 0;
-    while records.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
+/// What is in memory; `None` when that is nothing, and the store has to be read.
+fn take_in_memory(subscription: &mut Subscription, most: usize) -> Option<Batch> {
+    let (mut records, mut bytes) = (Vec::new(), 0);
+    while records.len() < BATCH_RECORDS && bytes < most {
+        match subscription.try_next_in_memory() {
+            Some(Next::Record(record)) => {
+                bytes += record.frame().len();
+                records.push(record);
+            }
+            Some(Next::Empty) => return Some(Batch { records, after: After::CaughtUp }),
+            Some(Next::Ended) => return Some(Batch { records, after: After::Ended }),
+            None if records.is_empty() => return None,
+            None => break,
+        }
+    }
+    Some(Batch { records, after: After::More })
+}
+
+/// The next records, from the store where they have to be.
+fn take(subscription: &mut Subscription, most: usize) -> Result<Batch, Error> {
+    let (mut records, mut bytes) = (Vec::new(), 0);
+    while records.len() < BATCH_RECORDS && bytes < most {
         match subscription.try_next()? {
             Next::Record(record) => {
                 // Serialized here, once for everybody, rather than on the socket's thread.

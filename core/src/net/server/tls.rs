@@ -1,17 +1,23 @@
-//! TLS for the server: its certificate and key, read and held against each other once.
+//! TLS for the server: its certificate and key, read and held against each other.
 //!
 //! Whatever is wrong with them is found before anything is served, and the error says which of the
 //! two it is and what belongs there.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use super::renewal::Files;
 use crate::Error;
+#[cfg(feature = "tls")]
+use crate::lock::RwLock;
 
 /// The certificate that a server shows, and the key that belongs to it.
+/// Clones share it: what one takes up by [`ServerTls::reload`], all serve.
 #[derive(Clone)]
 pub struct ServerTls {
     #[cfg(feature = "tls")]
-    config: std::sync::Arc<tokio_rustls::rustls::ServerConfig>,
+    served: Arc<RwLock<with::Served>>,
+    files: Option<Arc<Files>>,
     #[cfg(not(feature = "tls"))]
     never: std::convert::Infallible,
 }
@@ -32,8 +38,8 @@ impl ServerTls {
         ServerTls::new("the certificate", certificate, "the key", key)
     }
 
-    /// As [`ServerTls::from_pem`], from files, which are read now and not again. Errors name the
-    /// file.
+    /// As [`ServerTls::from_pem`], from files. A server looks every minute whether they have
+    /// changed, and takes a new certificate up. Errors name the file.
     pub fn from_files(
         certificate: impl AsRef<Path>,
         key: impl AsRef<Path>,
@@ -41,12 +47,19 @@ impl ServerTls {
         let (certificate, key) = (certificate.as_ref(), key.as_ref());
         let certificate_name = format!("the certificate {certificate:?}");
         let key_name = format!("the key {key:?}");
-        ServerTls::new(
+        // Before they are read: what is written meanwhile is a change.
+        let files = Files::new(certificate, key);
+        let tls = ServerTls::new(
             &certificate_name,
             &read(&certificate_name, certificate)?,
             &key_name,
             &read(&key_name, key)?,
-        )
+        )?;
+        Ok(ServerTls { files: Some(Arc::new(files)), ..tls })
+    }
+
+    pub(super) fn files(&self) -> Option<&Files> {
+        self.files.as_deref()
     }
 }
 
@@ -67,12 +80,24 @@ mod with {
     use tokio_rustls::rustls::{Error as TlsError, ServerConfig};
     use tokio_rustls::server::TlsStream;
 
+    use x509_cert::der::Decode;
+
     use super::ServerTls;
     use crate::Error;
+    use crate::lock::RwLock;
     use crate::net::server::listener::Accepted;
+    use crate::net::server::reply;
+    use crate::settings::Millis;
 
-    /// For a peer that speaks HTTP without TLS. The status is that of other servers.
-    const PLAIN: &str = "this server speaks TLS: its address begins with https://\n";
+    /// The type of the record that a connection with TLS begins with.
+    const HANDSHAKE: u8 = 22;
+
+    /// What new connections get.
+    pub(super) struct Served {
+        config: Arc<ServerConfig>,
+        /// The server's own certificate.
+        leaf: CertificateDer<'static>,
+    }
 
     impl ServerTls {
         pub(super) fn new(
@@ -90,6 +115,7 @@ mod with {
                      own certificate first"
                 )));
             }
+            let leaf = chain[0].clone();
             let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
                 let error = match error {
                     pem::Error::NoItemsFound if is_encrypted(key) => {
@@ -126,7 +152,30 @@ mod with {
                 })
             })?;
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
-            Ok(ServerTls { config: Arc::new(config) })
+            let served = Served { config: Arc::new(config), leaf };
+            Ok(ServerTls { served: Arc::new(RwLock::new(served)), files: None })
+        }
+
+        /// Serves from now on what another one does.
+        pub(in crate::net::server) fn take_over(&self, other: ServerTls) {
+            let (config, leaf) = {
+                let other = other.served.read();
+                (Arc::clone(&other.config), other.leaf.clone())
+            };
+            *self.served.write() = Served { config, leaf };
+        }
+
+        /// Until when the server's own certificate is good, where that can be read.
+        pub(in crate::net::server) fn ends_at(&self) -> Option<Millis> {
+            let leaf = self.leaf();
+            let certificate = x509_cert::Certificate::from_der(&leaf).ok()?;
+            let end = certificate.tbs_certificate.validity.not_after.to_unix_duration();
+            Millis::try_from(end.as_millis()).ok()
+        }
+
+        /// The server's own certificate.
+        pub(in crate::net::server) fn leaf(&self) -> CertificateDer<'static> {
+            self.served.read().leaf.clone()
         }
 
         /// The handshake.
@@ -135,23 +184,21 @@ mod with {
             accepted: Accepted,
         ) -> io::Result<TlsStream<Accepted>> {
             match accepted.first_byte().await? {
-                // A method. TLS begins with a control character, the type of its records.
-                Some(first) if first.is_ascii_uppercase() => {
+                // HTTP, most likely; whatever it is, it is no TLS, and the rest is not waited for.
+                Some(first) if first != HANDSHAKE => {
                     answer_in_plain(accepted).await?;
-                    Err(io::Error::other("the peer speaks HTTP without TLS"))
+                    Err(io::Error::other("the peer speaks something else than TLS"))
                 }
-                _ => TlsAcceptor::from(Arc::clone(&self.config)).accept(accepted).await,
+                _ => {
+                    let config = Arc::clone(&self.served.read().config);
+                    TlsAcceptor::from(config).accept(accepted).await
+                }
             }
         }
     }
 
     async fn answer_in_plain(mut accepted: Accepted) -> io::Result<()> {
-        let answer = format!(
-            "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n\
-             content-length: {}\r\nconnection: close\r\n\r\n{PLAIN}",
-            PLAIN.len()
-        );
-        accepted.write_all(answer.as_bytes()).await?;
+        accepted.write_all(&reply::speaks_tls()).await?;
         accepted.shutdown().await?;
         // A socket that is closed with something unread takes the answer back.
         tokio::io::copy(&mut accepted, &mut tokio::io::sink()).await.map(drop)
@@ -180,6 +227,16 @@ mod with {
 impl ServerTls {
     fn new(_: &str, _: &[u8], _: &str, _: &[u8]) -> Result<ServerTls, Error> {
         Err(Error::invalid("TLS was asked for, which this build does not have (feature `tls`)"))
+    }
+
+    /// There is none of these.
+    pub(super) fn take_over(&self, _: ServerTls) {
+        match self.never {}
+    }
+
+    /// There is none of these.
+    pub(super) fn ends_at(&self) -> Option<crate::settings::Millis> {
+        match self.never {}
     }
 
     /// There is none of these.

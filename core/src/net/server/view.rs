@@ -4,10 +4,21 @@ use serde_json::{Value, json};
 
 use crate::coordinator::{ExecutionView, SessionView};
 use crate::session::records::ExecutionRecord;
-use crate::store::SessionSummary;
+use crate::store::{Cursor, SessionSummary};
 
-pub(super) fn list<Item>(items: &[Item], show: fn(&Item) -> Value) -> Vec<Value> {
-    items.iter().map(show).collect()
+/// Part of a list under its name, with the cursor of the next part where there is one.
+pub(super) fn list<Item>(
+    name: &str,
+    items: &[Item],
+    show: fn(&Item) -> Value,
+    next: Option<Cursor>,
+) -> Value {
+    let items: Vec<Value> = items.iter().map(show).collect();
+    let mut list = json!({name: items});
+    if let Some(next) = next {
+        list["cursor"] = next.to_string().into();
+    }
+    list
 }
 
 pub(super) fn summary(summary: &SessionSummary) -> Value {
@@ -51,6 +62,7 @@ pub(super) fn execution(view: &ExecutionView) -> Value {
         "startedAt": started_at,
         "completedAt": completed_at,
         "error": error.as_deref(),
+        "exitCode": view.record.exit_code,
         "interruptRequested": view.record.interrupt.is_some(),
         "lastSeenAt": view.last_seen_at,
         "lastHeartbeatAt": view.record.last_heartbeat_at,

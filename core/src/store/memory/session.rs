@@ -1,6 +1,6 @@
 //! One session in memory: its row, its executions and its log.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use foldhash::HashMap;
@@ -8,12 +8,16 @@ use foldhash::HashMap;
 use crate::protocol::Filter;
 use crate::session::records::{EventRecord, ExecutionRecord, SessionRecord, Status};
 use crate::store::page::PageBuilder;
-use crate::store::{EventPage, LogBounds, SessionChanges, SessionSummary, StoredSession};
+use crate::store::{
+    Cursor, EventPage, Listed, LogBounds, Part, PartBuilder, SessionChanges, SessionSummary,
+    StoredSession,
+};
 
-/// An execution, and where its events end.
+/// An execution, where its events end, and how many there are.
 struct Slot {
     record: ExecutionRecord,
     last_event_id: Option<u64>,
+    event_count: u64,
 }
 
 pub(super) struct MemorySession {
@@ -55,13 +59,26 @@ impl MemorySession {
         self.place_of(id).map(|place| &self.executions[place].record)
     }
 
-    pub(super) fn executions(&self, status: Option<Status>, limit: usize) -> Vec<ExecutionRecord> {
-        let records = self.executions.iter().rev().map(|slot| &slot.record);
-        records
-            .filter(|record| status.is_none_or(|wanted| record.status == wanted))
-            .take(limit)
-            .cloned()
-            .collect()
+    pub(super) fn executions(&self, status: Option<Status>, part: Part) -> Listed<ExecutionRecord> {
+        let mut builder = PartBuilder::new(part);
+        let placed = self.executions.iter().enumerate().rev();
+        let wanted = placed.filter(|(_, slot)| status.is_none_or(|one| slot.record.status == one));
+        for (place, slot) in wanted {
+            let place = Cursor { at: 0, key: i64::try_from(place).unwrap_or(i64::MAX) };
+            if part.after.is_some_and(|after| place >= after) {
+                continue;
+            }
+            if !builder.take(place, slot.record.clone()) {
+                return builder.finish(false);
+            }
+        }
+        builder.finish(true)
+    }
+
+    /// Where it is among the sessions.
+    pub(super) fn place(&self) -> Cursor {
+        let key = i64::try_from(self.key).unwrap_or(i64::MAX);
+        Cursor { at: self.record.last_activity_at, key }
     }
 
     pub(super) fn summary(&self) -> SessionSummary {
@@ -87,8 +104,17 @@ impl MemorySession {
         for event in &changes.events {
             if let Some(place) = self.place_of(&event.execution_id) {
                 self.executions[place].last_event_id = Some(event.id);
+                self.executions[place].event_count += 1;
             }
             self.events.push_back(Arc::new(event.clone()));
+        }
+    }
+
+    /// Its oldest event goes.
+    pub(super) fn prune_first(&mut self) {
+        let Some(event) = self.events.pop_front() else { return };
+        if let Some(place) = self.place_of(&event.execution_id) {
+            self.executions[place].event_count -= 1;
         }
     }
 
@@ -101,7 +127,8 @@ impl MemorySession {
             None => {
                 let place = self.executions.len();
                 self.places.insert(row.id.clone(), place);
-                self.executions.push(Slot { record: row.clone(), last_event_id: None });
+                let record = row.clone();
+                self.executions.push(Slot { record, last_event_id: None, event_count: 0 });
                 place
             }
         };
@@ -161,10 +188,20 @@ impl MemorySession {
     }
 
     pub(super) fn count(&self, filter: &Filter) -> u64 {
+        let at_most = filter.limit.unwrap_or(u64::MAX);
+        if filter.asks_for_whole_runs() {
+            return at_most.min(match &filter.executions {
+                None => self.events.len() as u64,
+                Some(wanted) => {
+                    let places: BTreeSet<usize> =
+                        wanted.iter().filter_map(|id| self.place_of(id)).collect();
+                    places.into_iter().map(|place| self.executions[place].event_count).sum()
+                }
+            });
+        }
         let passing = self.events_within(filter).filter(|event| {
             filter.admits(Some(&event.execution_id), &event.event_type, event.timestamp)
         });
-        let limit = usize::try_from(filter.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-        passing.take(limit).count() as u64
+        passing.take(usize::try_from(at_most).unwrap_or(usize::MAX)).count() as u64
     }
 }

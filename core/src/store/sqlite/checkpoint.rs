@@ -18,7 +18,9 @@ use rusqlite::hooks::Wal;
 
 use super::connection::Place;
 use super::failure::describe;
-use crate::Error;
+use crate::elapsed::elapsed_ms;
+use crate::seldom::Seldom;
+use crate::{Error, threads};
 
 /// Pages by which the WAL grows between two checkpoints (16 MiB).
 const PAGES_BETWEEN: i32 = 4_000;
@@ -79,9 +81,7 @@ impl Checkpointer {
     pub(super) fn start(place: &Place, gate: &Gate) -> Result<Checkpointer, Error> {
         let shared = Arc::new(Shared::default());
         let (own, place, gate) = (shared.clone(), place.clone(), gate.clone());
-        let thread = std::thread::Builder::new()
-            .name("stayline-checkpoint".into())
-            .spawn(move || work(&own, &place, &gate))
+        let thread = threads::spawn("stayline-checkpoint", move || work(&own, &place, &gate))
             .map_err(|error| Error::StoreError {
                 detail: format!("the checkpoint thread cannot be started: {error}"),
             })?;
@@ -115,7 +115,7 @@ impl Drop for Checkpointer {
 }
 
 fn work(shared: &Shared, place: &Place, gate: &Gate) {
-    let mut connection = None;
+    let (mut connection, told) = (None, Seldom::default());
     loop {
         let mut work = shared.work.lock();
         while !work.is_asked && !work.is_stopped {
@@ -127,7 +127,7 @@ fn work(shared: &Shared, place: &Place, gate: &Gate) {
         drop(work);
         let copied = match connection.take().map_or_else(|| place.open_checkpointer(), Ok) {
             Ok(open) => {
-                let copied = copy_back(&open, gate);
+                let copied = copy_back(&open, place, gate);
                 if copied.is_ok() {
                     connection = Some(open);
                 }
@@ -144,28 +144,47 @@ fn work(shared: &Shared, place: &Place, gate: &Gate) {
                 // Again when it has grown as much once more.
                 work.copied = work.pages;
                 drop(work);
-                tracing::warn!(
-                    path = %place.path.display(),
-                    error = describe(&error),
-                    "a checkpoint failed; the write-ahead log stays longer"
-                );
+                if let Some(more) = told.admits("checkpoint", elapsed_ms()) {
+                    tracing::warn!(
+                        path = %place.path.display(),
+                        error = describe(&error),
+                        "a checkpoint failed; the write-ahead log stays longer{more}"
+                    );
+                }
             }
         }
     }
 }
 
 /// Copies back what can be; pages of the present WAL that are copied then.
-fn copy_back(connection: &Connection, gate: &Gate) -> rusqlite::Result<i32> {
+fn copy_back(connection: &Connection, place: &Place, gate: &Gate) -> rusqlite::Result<i32> {
     let first = checkpoint(connection, "PASSIVE")?;
-    if first.pages < PAGES_UNTIL_RESTART {
-        return Ok(first.copied);
+    if !first.is_whole() {
+        if first.pages < PAGES_UNTIL_RESTART {
+            return Ok(first.copied);
+        }
+        // What was written meanwhile, so that the writer waits for as little as possible.
+        checkpoint(connection, "PASSIVE")?;
     }
-    // What was written meanwhile, so that the writer waits for as little as possible.
-    checkpoint(connection, "PASSIVE")?;
-    connection.busy_timeout(RESTART_PATIENCE)?;
+    // Of a WAL that is whole and short nothing is lost by trying again later.
+    let is_long = first.pages >= PAGES_UNTIL_RESTART;
+    connection.busy_timeout(if is_long { RESTART_PATIENCE } else { Duration::ZERO })?;
     let _entered = gate.enter();
-    let last = checkpoint(connection, "RESTART")?;
+    let last = restart(place, connection, "RESTART")?;
     Ok(if last.is_complete { 0 } else { last.copied })
+}
+
+/// A checkpoint after which the WAL starts anew. Nobody but the owner makes it do so, unless they
+/// hold up a commit until they can.
+pub(super) fn restart(
+    place: &Place,
+    connection: &Connection,
+    mode: &str,
+) -> rusqlite::Result<Checkpoint> {
+    if let Some(guard) = &place.guard {
+        guard.step_aside();
+    }
+    checkpoint(connection, mode)
 }
 
 /// What a checkpoint came to.
@@ -176,8 +195,14 @@ pub(super) struct Checkpoint {
     copied: i32,
 }
 
+impl Checkpoint {
+    fn is_whole(&self) -> bool {
+        self.is_complete && self.copied == self.pages
+    }
+}
+
 /// Runs one checkpoint: `PASSIVE`, `RESTART` or `TRUNCATE`.
-pub(super) fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<Checkpoint> {
+fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<Checkpoint> {
     connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
         let busy: i32 = row.get(0)?;
         Ok(Checkpoint { is_complete: busy == 0, pages: row.get(1)?, copied: row.get(2)? })

@@ -7,6 +7,7 @@
 //! immutable.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -14,11 +15,13 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::SqliteOptions;
 use super::failure::opening_error;
+use super::guard::{Guard, beside};
 use super::schema::{Format, Unfit, inspect, migrate};
 use crate::Error;
 use crate::settings::Synchronous;
 
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection waits for another one.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Page cache of the writer, in KiB.
 const WRITER_CACHE_KIB: i64 = 32 * 1024;
 /// A WAL that has grown beyond this is cut back when it starts anew, in bytes.
@@ -32,6 +35,8 @@ pub(super) struct Place {
     pub(super) path: PathBuf,
     vfs: Option<String>,
     synchronous: Synchronous,
+    /// The owner's. Behind every connection through it: it goes after them.
+    pub(super) guard: Option<Arc<Guard>>,
 }
 
 impl Place {
@@ -42,25 +47,30 @@ impl Place {
         options: &SqliteOptions,
         synchronous: Synchronous,
     ) -> Result<Place, Error> {
+        // Before any connection of ours.
+        stayline_sqlite_locks::install();
         let path = match &options.vfs {
             // Its names are its own business.
             Some(_) => path.to_owned(),
             None => real_path(path)?,
         };
-        Ok(Place { path, vfs: options.vfs.clone(), synchronous })
+        Ok(Place { path, vfs: options.vfs.clone(), synchronous, guard: None })
     }
 
-    /// Checks the file without changing it, if there is one.
-    pub(super) fn check_untouched(&self) -> Result<(), Error> {
+    /// Checks the file without changing it, if there is one. What it was looked at with is to be
+    /// kept until the writer is there: the close of the last one takes the locks away that
+    /// another copy of SQLite in this process may have.
+    pub(super) fn check_untouched(&self) -> Result<Option<Connection>, Error> {
         if self.vfs.is_some() || !self.path.exists() {
-            return Ok(());
+            return Ok(None);
         }
         let Ok(connection) = self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY) else {
             // What is wrong is told when it is opened for writing.
-            return Ok(());
+            return Ok(None);
         };
         match inspect(&connection) {
-            Ok(_) | Err(Unfit::Sqlite(_)) => Ok(()),
+            Ok(_) => Ok(Some(connection)),
+            Err(Unfit::Sqlite(_)) => Ok(None),
             Err(Unfit::Format(error)) => Err(error),
         }
     }
@@ -102,6 +112,7 @@ impl Place {
     /// A reader's connection, checked to be to a file of ours, and whether the file must be
     /// looked at anew for every call because nothing locks it.
     pub(super) fn open_reader(&self) -> Result<(Connection, bool), Error> {
+        self.check_database()?;
         let shared = self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY);
         let looked = shared
             .map_err(Unfit::Sqlite)
@@ -130,11 +141,18 @@ impl Place {
         }
     }
 
+    /// The owner opens no other file that has come to this path.
+    pub(super) fn check_database(&self) -> Result<(), Error> {
+        self.guard
+            .as_ref()
+            .map_or(Ok(()), |guard| guard.look_at_database())
+            .map_err(|missing| Error::StoreError { detail: missing.to_string() })
+    }
+
     /// Whether a reader failed only because it may not make the files beside the database, which
     /// nobody needs as long as no WAL is there.
     fn stands_still(&self, error: &rusqlite::Error) -> bool {
-        let mut wal = self.path.as_os_str().to_owned();
-        wal.push("-wal");
+        let wal = beside(&self.path, "-wal");
         let may_not_make =
             matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly));
         may_not_make

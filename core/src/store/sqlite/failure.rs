@@ -53,7 +53,7 @@ pub(super) fn describe(error: &rusqlite::Error) -> String {
             "the file cannot be opened; check that it and its folder are there and permitted"
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another program has locked the file; let it finish"
+            "another connection has locked the file; let it finish"
         }
         Some(ErrorCode::DatabaseCorrupt) => "the file is damaged; restore a copy",
         Some(ErrorCode::SystemIoFailure) => "the disk reports an error; check it",

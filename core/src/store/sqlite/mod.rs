@@ -4,6 +4,9 @@
 //! transaction (`write`), in WAL mode with `synchronous=FULL` unless the settings relax it.
 //! Readers have connections of their own and see only what is committed; anybody may open the
 //! file read-only beside the owner. Checkpoints happen on a thread of their own (`checkpoint`).
+//! Other programs, other copies of SQLite in this process too, cannot take the log away (`guard`)
+//! or write at the same time as the owner (`stayline-sqlite-locks`), and files that were removed
+//! or replaced are noticed (`watch`).
 //!
 //! When things go wrong: rows that are refused fail only their session; a full disk loses the
 //! commit and nothing else; after an I/O error the connection is given up, and after one during
@@ -12,29 +15,39 @@
 
 mod checkpoint;
 mod connection;
+mod due;
 mod failure;
+mod guard;
 mod keys;
 mod notifications;
+mod ofd;
 mod owner;
 mod part;
+mod program;
 mod read;
 mod rows;
 mod schema;
+mod watch;
 mod write;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use self::checkpoint::{Checkpointer, Gate};
 use self::connection::Place;
+use self::due::Hidden;
 use self::failure::{Reach, reach, store_error};
+use self::guard::{Guard, Refused};
 use self::owner::OwnerLock;
 use self::read::SqliteReader;
-use self::rows::limit;
+use self::watch::Watch;
 use self::write::Writer;
-use super::{Batch, CommitError, Owner, ReadOnlyStore, Reader, SessionFault, Store, StoredSession};
+use super::{
+    Batch, CommitError, Gone, OpenReader, Owner, Placed, ReadOnlyStore, SessionFault, Store,
+    StoredSession,
+};
 use crate::session::records::{ExecutionRecord, NotificationRecord};
 use crate::settings::Millis;
 use crate::{Error, Settings};
@@ -63,6 +76,8 @@ pub struct SqliteStore {
     writer: Option<Writer>,
     gate: Gate,
     place: Place,
+    watch: Watch,
+    hidden: Hidden,
     owner: Option<OwnerLock>,
 }
 
@@ -93,19 +108,26 @@ impl SqliteStore {
         wall_now: Millis,
         options: &SqliteOptions,
     ) -> Result<SqliteStore, Error> {
-        let place = Place::new(path.as_ref(), options, settings.synchronous)?;
-        place.check_untouched()?;
+        let mut place = Place::new(path.as_ref(), options, settings.synchronous)?;
+        let looked_at_with = place.check_untouched()?;
         let owner = match options.owner_lock {
             true => Some(OwnerLock::acquire(&place.path, wall_now)?),
             false => None,
         };
+        if owner.is_some() && options.vfs.is_none() {
+            place.guard = guard(&place)?;
+        }
         let gate = Gate::default();
         let writer = open_writer(&place)?;
+        hold(&place)?;
+        drop(looked_at_with);
         let checkpointer = match options.background_checkpoints {
             true => Some(Checkpointer::start(&place, &gate)?),
             false => None,
         };
-        Ok(SqliteStore { checkpointer, writer: Some(writer), gate, place, owner })
+        let watch = Watch::default();
+        let hidden = Hidden::default();
+        Ok(SqliteStore { checkpointer, writer: Some(writer), gate, place, watch, hidden, owner })
     }
 
     /// Opens the file at `path` for reading only, beside its owner or without one.
@@ -135,7 +157,8 @@ impl SqliteStore {
         let copied = {
             let _entered = self.gate.enter();
             let connection = self.place.open_checkpointer();
-            connection.and_then(|connection| checkpoint::checkpoint(&connection, "RESTART"))
+            connection
+                .and_then(|connection| checkpoint::restart(&self.place, &connection, "RESTART"))
         };
         copied.map(|copied| copied.is_complete).map_err(store_error)
     }
@@ -145,7 +168,7 @@ impl SqliteStore {
         if self.writer.is_none() {
             self.reopen()?;
         }
-        self.writer.as_mut().ok_or(Error::Closed)
+        self.writer.as_mut().ok_or_else(store_closed)
     }
 
     fn read<T>(
@@ -153,6 +176,16 @@ impl SqliteStore {
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
         let result = query(&self.writer()?.connection);
+        self.checked(result)
+    }
+
+    fn read_due<T>(
+        &mut self,
+        query: impl FnOnce(&Hidden, &Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        self.writer()?;
+        let writer = self.writer.as_ref().ok_or_else(store_closed)?;
+        let result = query(&self.hidden, &writer.connection);
         self.checked(result)
     }
 
@@ -165,12 +198,76 @@ impl SqliteStore {
             store_error(error)
         })
     }
+
+    /// Whether the batch that was just committed may be acknowledged.
+    fn acknowledge(&mut self, batch: &Batch) -> Result<(), CommitError> {
+        let can_be_taken = self.place.guard.as_ref().is_some_and(|guard| !guard.is_held());
+        if can_be_taken || self.watch.wants_look(batch) {
+            return self.look(batch.time).map_err(CommitError::Gone);
+        }
+        self.watch.acknowledged(batch);
+        Ok(())
+    }
+
+    /// Looks for the files. `Ok`: what is committed by now is kept.
+    fn look(&mut self, now: Millis) -> Result<(), Gone> {
+        let Some(guard) = self.place.guard.clone() else { return Ok(()) };
+        let owner = &mut self.owner;
+        let found = guard.look().and_then(|()| owner.as_mut().map_or(Ok(()), OwnerLock::stay));
+        let Err(missing) = found else {
+            self.watch.seen(now);
+            return Ok(());
+        };
+        // The log that was taken away is still open here.
+        let is_saved = guard.look_at_database().is_ok() && self.copy_log_back();
+        let gone = self.watch.missed(&missing, is_saved);
+        if is_saved { Ok(()) } else { Err(gone) }
+    }
+
+    fn copy_log_back(&self) -> bool {
+        let _entered = self.gate.enter();
+        self.writer.as_ref().is_some_and(|writer| {
+            let copied = checkpoint::restart(&self.place, &writer.connection, "TRUNCATE");
+            copied.is_ok_and(|copied| copied.is_complete)
+        })
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.checkpointer = None;
+        let Some(guard) = self.place.guard.clone() else { return };
+        // The last one to leave copies the log back and deletes it, by its name: where that is
+        // another file's by now, nobody must be the last.
+        if self.watch.gone().is_none() && guard.look().is_ok() {
+            guard.let_go();
+        }
+        self.writer = None;
+        guard.resign();
+    }
+}
+
+/// Becomes the owner of the file itself.
+fn guard(place: &Place) -> Result<Option<Arc<Guard>>, Error> {
+    match Guard::acquire(&place.path) {
+        Ok(guard) => Ok(Some(Arc::new(guard))),
+        Err(Refused::InUse) => Err(owner::in_use_by_somebody()),
+        // SQLite finds the same and tells it.
+        Err(Refused::Io) => Ok(None),
+    }
+}
+
+fn hold(place: &Place) -> Result<(), Error> {
+    let Some(guard) = &place.guard else { return Ok(()) };
+    guard.hold().map_err(|error| Error::StoreError {
+        detail: format!("{} cannot be locked: {error}", place.path.display()),
+    })
 }
 
 fn open_writer(place: &Place) -> Result<Writer, Error> {
     let connection = place.open_writer()?;
     checkpoint::watch_wal(&connection);
-    Writer::new(connection).map_err(|error| place.error(&error))
+    Writer::new(connection, place.guard.clone()).map_err(|error| place.error(&error))
 }
 
 impl Store for SqliteStore {
@@ -186,16 +283,41 @@ impl Store for SqliteStore {
         self.read(|connection| read::execution(connection, session_id, execution_id))
     }
 
-    fn active_sessions(&mut self) -> Result<Vec<StoredSession>, Error> {
-        self.read(read::active_sessions)
+    fn active_sessions(&mut self, after: u64, limit: usize) -> Result<Vec<Placed>, Error> {
+        self.read(|connection| read::placed(connection, read::ACTIVE, after, limit))
+    }
+
+    fn waking_sessions(&mut self, after: u64, limit: usize) -> Result<Vec<Placed>, Error> {
+        self.read(|connection| read::placed(connection, read::WAKING, after, limit))
+    }
+
+    fn wake_settings(&mut self) -> Result<Option<String>, Error> {
+        self.read(|connection| {
+            connection
+                .prepare_cached("SELECT wake_settings FROM store")?
+                .query_row([], |row| row.get(0))
+        })
+    }
+
+    fn set_wake_settings(&mut self, settings: Option<&str>) -> Result<(), Error> {
+        self.writer()?;
+        let noted = {
+            let _entered = self.gate.enter();
+            let writer = self.writer.as_ref().ok_or_else(store_closed)?;
+            writer.connection.execute("UPDATE store SET wake_settings = ?1", [settings]).map(drop)
+        };
+        self.checked(noted)
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<Vec<SessionFault>, CommitError> {
+        if let Some(gone) = self.watch.gone() {
+            return Err(CommitError::Gone(gone.clone()));
+        }
         let lost = |error: Error| CommitError::Lost(error.to_string());
         let result = {
             self.writer().map_err(lost)?;
             let _entered = self.gate.enter();
-            let writer = self.writer.as_mut().ok_or_else(|| lost(Error::Closed))?;
+            let writer = self.writer.as_mut().ok_or_else(|| lost(store_closed()))?;
             writer.commit(batch)
         };
         result
@@ -210,6 +332,7 @@ impl Store for SqliteStore {
                 }
                 failure.error
             })
+            .and_then(|faults| self.acknowledge(batch).map(|()| faults))
     }
 
     /// Also sees to it that what is found now is what a crash would leave. A commit that is found
@@ -218,16 +341,31 @@ impl Store for SqliteStore {
     /// synced. One that is not found may have left frames behind from which a crash could bring
     /// it back: they go with the WAL, or, where a reader is in the way, are written over.
     fn reopen(&mut self) -> Result<(), Error> {
-        let _entered = self.gate.enter();
+        let gate = self.gate.clone();
+        let _entered = gate.enter();
+        self.place.check_database()?;
+        if let Some(guard) = &self.place.guard {
+            guard.let_go();
+        }
         self.writer = None;
         let writer = open_writer(&self.place)?;
-        let copied = checkpoint::checkpoint(&writer.connection, "TRUNCATE").map_err(store_error)?;
+        let copied = checkpoint::restart(&self.place, &writer.connection, "TRUNCATE");
+        let copied = copied.map_err(store_error)?;
         if !copied.is_complete {
             let write_over = writer.connection.execute("UPDATE store SET one = one", []);
             write_over.map_err(store_error)?;
         }
+        hold(&self.place)?;
         self.writer = Some(writer);
         Ok(())
+    }
+
+    fn gone(&mut self, now: Millis) -> Option<Gone> {
+        if self.watch.gone().is_none() {
+            // `Ok` for what is saved, and nothing more can be stored all the same.
+            let _ = self.look(now);
+        }
+        self.watch.gone().cloned()
     }
 
     fn was_committed(&mut self, commit_id: u64) -> Result<bool, Error> {
@@ -243,40 +381,54 @@ impl Store for SqliteStore {
         self.read(|connection| one_value(connection, "SELECT newest_time FROM store"))
     }
 
+    fn ticket_secret(&mut self, fresh: &[u8; 32]) -> Result<[u8; 32], Error> {
+        if let Some(kept) = self.read(read::ticket_secret)? {
+            return Ok(kept);
+        }
+        self.writer()?;
+        let kept = {
+            let _entered = self.gate.enter();
+            let writer = self.writer.as_ref().ok_or_else(store_closed)?;
+            writer.connection.execute("UPDATE store SET ticket_secret = ?1", [fresh])
+        };
+        // Tickets that end with the process are no reason not to open a store.
+        if let Err(error) = self.checked(kept) {
+            tracing::warn!(%error, "the secret of tickets could not be kept: they will not outlive a restart");
+        }
+        Ok(*fresh)
+    }
+
+    fn hide(&mut self, session_id: &Arc<str>, is_hidden: bool) {
+        if !is_hidden {
+            return self.hidden.show(session_id);
+        }
+        let key = self.read(|connection| {
+            connection
+                .prepare_cached("SELECT key FROM sessions WHERE id = ?1")?
+                .query_row([session_id], |row| row.get(0))
+                .optional()
+        });
+        self.hidden.hide(session_id, key.unwrap_or_default());
+    }
+
     fn next_wake(&mut self) -> Result<Option<Millis>, Error> {
-        self.read(|connection| {
-            one_value(
-                connection,
-                "SELECT min(wake_at) FROM sessions INDEXED BY sessions_by_wake \
-                 WHERE wake_at IS NOT NULL",
-            )
-        })
+        self.read_due(Hidden::next_wake)
     }
 
     fn due_sessions(&mut self, now: Millis, at_most: usize) -> Result<Vec<Arc<str>>, Error> {
-        self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT id FROM sessions INDEXED BY sessions_by_wake \
-                     WHERE wake_at IS NOT NULL AND wake_at <= ?1 ORDER BY wake_at, key LIMIT ?2",
-                )?
-                .query_map(rusqlite::params![now, limit(at_most)], |row| row.get(0))?
-                .collect()
-        })
+        self.read_due(|hidden, connection| hidden.due_sessions(connection, now, at_most))
     }
 
     fn oldest_event(&mut self) -> Result<Option<Millis>, Error> {
-        self.read(|connection| {
-            one_value(connection, "SELECT (SELECT stored_at FROM events ORDER BY position LIMIT 1)")
-        })
+        self.read_due(Hidden::oldest_event)
     }
 
     fn prune_events(&mut self, before: Millis, limit: usize) -> Result<usize, Error> {
         self.writer()?;
         let pruned = {
             let _entered = self.gate.enter();
-            let writer = self.writer.as_mut().ok_or(Error::Closed)?;
-            writer.prune(before, limit)
+            let writer = self.writer.as_mut().ok_or_else(store_closed)?;
+            writer.prune(&self.hidden, before, limit)
         };
         if let Some(checkpointer) = &self.checkpointer {
             checkpointer.committed();
@@ -296,13 +448,22 @@ impl Store for SqliteStore {
         self.read(|connection| notifications::get(connection, id))
     }
 
-    fn reader(&self) -> Result<Box<dyn Reader>, Error> {
-        Ok(Box::new(SqliteReader::open(&self.place)?))
+    fn readers(&self) -> OpenReader {
+        open_readers(&self.place)
     }
 
     fn set_owner_url(&mut self, url: Option<&str>) -> Result<(), Error> {
         self.owner.as_mut().map_or(Ok(()), |owner| owner.set_url(url))
     }
+}
+
+fn open_readers(place: &Place) -> OpenReader {
+    let place = place.clone();
+    Arc::new(move || Ok(Box::new(SqliteReader::open(&place)?)))
+}
+
+fn store_closed() -> Error {
+    Error::closed("the store was closed")
 }
 
 fn one_value(connection: &Connection, sql: &str) -> rusqlite::Result<Option<i64>> {
@@ -316,8 +477,13 @@ pub struct SqliteFile {
 }
 
 impl ReadOnlyStore for SqliteFile {
-    fn reader(&self) -> Result<Box<dyn Reader>, Error> {
-        Ok(Box::new(SqliteReader::open(&self.place)?))
+    fn readers(&self) -> OpenReader {
+        open_readers(&self.place)
+    }
+
+    fn ticket_secret(&self) -> Result<Option<[u8; 32]>, Error> {
+        let (connection, _) = self.place.open_reader()?;
+        read::ticket_secret(&connection).map_err(|error| self.place.error(&error))
     }
 
     fn owner(&self) -> Option<Owner> {

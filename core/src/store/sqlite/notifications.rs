@@ -4,9 +4,11 @@
 //! The mark is set anew for one session after each change of its queue, in the same transaction,
 //! so that finding the next one costs no more when queues are long.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Rows, params};
 
-use super::rows::{NOTIFICATION_COLUMNS, insert_notification, read_notification};
+use super::rows::{
+    NOTIFICATION_COLUMNS, damaged, insert_notification, read_notification, readable,
+};
 use crate::session::records::NotificationRecord;
 use crate::settings::Millis;
 use crate::store::NotificationChange;
@@ -65,19 +67,45 @@ fn mark_head(connection: &Connection, session_id: &str) -> rusqlite::Result<()> 
     Ok(())
 }
 
-/// The oldest head that is available at `now`.
+/// The oldest head that is available at `now`. One that cannot be read, or not be found by its id,
+/// so that no change would reach it, holds up its session alone.
 pub(super) fn next(
     connection: &Connection,
     now: Millis,
 ) -> rusqlite::Result<Option<NotificationRecord>> {
-    connection
-        .prepare_cached(&format!(
-            "SELECT {NOTIFICATION_COLUMNS} FROM notifications WHERE place = (\
-                 SELECT place FROM notifications INDEXED BY notification_heads_in_order \
-                 WHERE head = 1 AND available_at <= ?1 ORDER BY place LIMIT 1)"
-        ))?
-        .query_row([now], read_notification)
-        .optional()
+    let mut heads = connection.prepare_cached(&format!(
+        "SELECT {NOTIFICATION_COLUMNS}, place FROM notifications \
+         INDEXED BY notification_heads_in_order \
+         WHERE head = 1 AND available_at <= ?1 ORDER BY place"
+    ))?;
+    read_first(&mut heads.query([now])?, |record, place| {
+        let found: Option<i64> = connection
+            .prepare_cached("SELECT place FROM notifications WHERE id = ?1")?
+            .query_row([&record.id], |row| row.get(0))
+            .optional()?;
+        match found == Some(place) {
+            true => Ok(()),
+            false => Err(damaged(0, "an index does not find it by its id".into())),
+        }
+    })
+}
+
+fn read_first(
+    rows: &mut Rows<'_>,
+    check: impl Fn(&NotificationRecord, i64) -> rusqlite::Result<()>,
+) -> rusqlite::Result<Option<NotificationRecord>> {
+    while let Some(row) = rows.next()? {
+        let place = row.get("place")?;
+        let read = read_notification(row).and_then(|record| {
+            check(&record, place)?;
+            Ok(record)
+        });
+        let found = readable("notification", place, read)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 /// The first moment after `now` at which a head becomes available.
@@ -101,15 +129,18 @@ pub(super) fn get(
         .optional()
 }
 
-/// All, or the parked ones, in order.
+/// All that can be read, or the parked ones, in order.
 pub(super) fn list(
     connection: &Connection,
     parked_only: bool,
 ) -> rusqlite::Result<Vec<NotificationRecord>> {
-    connection
-        .prepare_cached(&format!(
-            "SELECT {NOTIFICATION_COLUMNS} FROM notifications WHERE parked >= ?1 ORDER BY place"
-        ))?
-        .query_map([parked_only], read_notification)?
-        .collect()
+    let mut all = connection.prepare_cached(&format!(
+        "SELECT {NOTIFICATION_COLUMNS}, place FROM notifications WHERE parked >= ?1 ORDER BY place"
+    ))?;
+    let mut rows = all.query([parked_only])?;
+    let mut list = Vec::new();
+    while let Some(found) = read_first(&mut rows, |_, _| Ok(()))? {
+        list.push(found);
+    }
+    Ok(list)
 }

@@ -2,16 +2,19 @@
 //!
 //! The owner holds an OS lock on `PATH-owner` as long as it lives: the lock goes with the
 //! process, however that ends, also when children live on that it forked (`fork`). The text in the file says who it is; the file itself may stay
-//! behind and means nothing without the lock. The database file is never opened besides SQLite:
-//! closing it would take SQLite's own locks away.
+//! behind and means nothing without the lock. The file may be removed, and the database have
+//! another name in another folder; so the database is locked as well (`guard`).
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::guard::{FILE_MODE, Missing, beside, is_at};
+use super::program;
 use crate::Error;
 use crate::fork::Inherited;
 use crate::settings::Millis;
@@ -27,6 +30,9 @@ pub(super) struct OwnerLock {
     // First: the note ends before the descriptor does.
     _inherited: Inherited,
     file: File,
+    /// Of the file, and of the database beside it.
+    path: PathBuf,
+    path_of_store: PathBuf,
     owner: Entry,
 }
 
@@ -35,6 +41,26 @@ struct Entry {
     pid: u32,
     since: Millis,
     url: Option<String>,
+    /// Earlier versions did not write it down.
+    #[serde(default)]
+    program: Option<String>,
+}
+
+impl Entry {
+    /// Somebody who cannot be named.
+    fn unknown() -> Entry {
+        Entry { pid: 0, since: 0, url: None, program: None }
+    }
+
+    fn in_use(self) -> Error {
+        let Entry { pid, since, url, program } = self;
+        Error::StoreInUse { pid, since, url, program }
+    }
+}
+
+/// The database has an owner who came to it by another path, or whose `-owner` file was removed.
+pub(super) fn in_use_by_somebody() -> Error {
+    Entry::unknown().in_use()
 }
 
 impl OwnerLock {
@@ -43,26 +69,51 @@ impl OwnerLock {
     /// Errors: [`Error::StoreInUse`], or [`Error::StoreError`] where the folder cannot be written.
     pub(super) fn acquire(path: &Path, now: Millis) -> Result<OwnerLock, Error> {
         let lock_path = lock_path(path);
-        let opened =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock_path);
-        let mut file = opened.map_err(|error| unwritable(&lock_path, &error))?;
         for attempt in 1..=TRIES {
+            let is_last = attempt == TRIES;
+            let mut file =
+                open_or_make(&lock_path).map_err(|error| unwritable(&lock_path, &error))?;
             match file.try_lock() {
-                Ok(()) => {
-                    let owner = Entry { pid: std::process::id(), since: now, url: None };
-                    let mut lock = OwnerLock { _inherited: Inherited::new(&file), file, owner };
+                // It may have been removed while we waited: nobody else would find the lock.
+                Ok(()) if is_at(&file, &lock_path) => {
+                    let program = program::this();
+                    let owner = Entry { pid: std::process::id(), since: now, url: None, program };
+                    let _inherited = Inherited::new(&file);
+                    let path_of_store = path.to_owned();
+                    let mut lock =
+                        OwnerLock { _inherited, file, path: lock_path, path_of_store, owner };
                     lock.write_down()?;
                     return Ok(lock);
                 }
-                Err(TryLockError::WouldBlock) if attempt < TRIES => {
-                    std::thread::sleep(BETWEEN_TRIES);
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) if !is_last => std::thread::sleep(BETWEEN_TRIES),
+                Err(TryLockError::WouldBlock) => {
+                    let entry = read_entry(&mut file);
+                    return Err(entry.unwrap_or_else(Entry::unknown).in_use());
                 }
-                Err(TryLockError::WouldBlock) => break,
                 Err(TryLockError::Error(error)) => return Err(unwritable(&lock_path, &error)),
             }
         }
-        let entry = read_entry(&mut file).unwrap_or(Entry { pid: 0, since: 0, url: None });
-        Err(Error::StoreInUse { pid: entry.pid, since: entry.since, url: entry.url })
+        Err(in_use_by_somebody())
+    }
+
+    /// Sees to it that the file that says who the owner is is in its place: where it was taken
+    /// away a new one is made, unless somebody else was faster.
+    pub(super) fn stay(&mut self) -> Result<(), Missing> {
+        // Not to be looked at is not gone.
+        let there = std::fs::metadata(&self.path);
+        let is_gone = there.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        if is_at(&self.file, &self.path) || (there.is_err() && !is_gone) {
+            return Ok(());
+        }
+        let url = self.owner.url.clone();
+        let renewed = OwnerLock::acquire(&self.path_of_store, self.owner.since);
+        renewed
+            .and_then(|renewed| {
+                *self = renewed;
+                self.set_url(url.as_deref())
+            })
+            .map_err(|_| Missing { path: self.path.clone(), is_replaced: true })
     }
 
     /// Writes down where the owner serves.
@@ -108,9 +159,12 @@ pub(super) fn current_owner(path: &Path) -> Option<Owner> {
 }
 
 fn lock_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-owner");
-    PathBuf::from(name)
+    beside(path, "-owner")
+}
+
+fn open_or_make(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(path)
 }
 
 fn read_entry(file: &mut File) -> Option<Entry> {

@@ -1,16 +1,16 @@
 //! One session's part of a batch: the deletion first, then its row, its executions in the order
 //! given, its events.
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, params};
 
-use super::failure::{Reach, reach};
+use super::failure::{Reach, describe, reach};
 use super::keys::Keys;
 use super::rows::{ExecutionValues, insert_event};
 use crate::session::records::{ExecutionRecord, SessionRecord};
 use crate::store::{FaultKind, SessionChanges, check_batch_entry};
 
-/// Events of a deleted session that go at once; what is beyond goes piece by piece, so that
-/// deleting a session with a long log does not hold up everybody else.
+/// Events of deleted sessions that go with one batch; what is beyond goes piece by piece, so that
+/// deleting a session with a long log, or many sessions at once, does not hold up everybody else.
 const DELETED_AT_ONCE: i64 = 10_000;
 
 macro_rules! execution_values {
@@ -19,7 +19,8 @@ macro_rules! execution_values {
          started_at = ?7, completed_at = ?8, error = ?9, last_heartbeat_at = ?10, \
          last_event_at = ?11, first_event_id = ?12, agent_session_id = ?13, interrupt = ?14, \
          grace = ?15, producer = ?16, producer_last_seq = ?17, former_producers = ?18, \
-         own_ending = ?19, reconnects = ?20, lease = ?21"
+         own_ending = ?19, reconnects = ?20, lease = ?21, exit_code = ?23, \
+         event_count = event_count + ?24"
     };
 }
 
@@ -37,8 +38,9 @@ const UPDATE_STATUS_TOO: &str = concat!(
 const INSERT_EXECUTION: &str = "INSERT INTO executions (session_key, status, last_event_id, mode, \
      token_hash, created_at, started_at, completed_at, error, last_heartbeat_at, last_event_at, \
      first_event_id, agent_session_id, interrupt, grace, producer, producer_last_seq, \
-     former_producers, own_ending, reconnects, lease, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, \
-     ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
+     former_producers, own_ending, reconnects, lease, id, exit_code, event_count) VALUES (?1, ?2, \
+     ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
+     ?23, ?24)";
 /// `?12` is the first new event's id: R33 holds whatever the caller thinks.
 const UPDATE_SESSION: &str = "UPDATE sessions SET version = ?3, last_event_id = ?4, \
      last_activity_at = ?5, idle_told = ?6, branch = ?7, agent_session_id = ?8, wake_at = ?9, \
@@ -54,15 +56,21 @@ pub(super) enum Refusal {
     /// Told before anything of it was written: nothing has to be taken back.
     Before(FaultKind),
     /// Part of it may be written already.
-    Within(String),
+    Within(FaultKind),
+    /// These rows, or what leads to them, are damaged; others may be fine. Nothing more is done in
+    /// the same transaction.
+    Damage(String),
     /// The store cannot write at present.
     Store(rusqlite::Error),
 }
 
 impl From<rusqlite::Error> for Refusal {
     fn from(error: rusqlite::Error) -> Refusal {
+        if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) {
+            return Refusal::Damage(describe(&error));
+        }
         match reach(&error) {
-            Reach::Rows => Refusal::Within(error.to_string()),
+            Reach::Rows => Refusal::Within(FaultKind::Poison(error.to_string())),
             Reach::Store | Reach::Connection => Refusal::Store(error),
         }
     }
@@ -75,6 +83,8 @@ pub(super) struct PartWriter<'a> {
     update_session: CachedStatement<'a>,
     update_execution: CachedStatement<'a>,
     insert_event: CachedStatement<'a>,
+    /// So many events may still go at once.
+    deletable: i64,
 }
 
 impl<'a> PartWriter<'a> {
@@ -88,7 +98,13 @@ impl<'a> PartWriter<'a> {
             update_session: connection.prepare_cached(UPDATE_SESSION)?,
             update_execution: connection.prepare_cached(UPDATE_EXECUTION)?,
             insert_event: connection.prepare_cached(INSERT_EVENT)?,
+            deletable: DELETED_AT_ONCE,
         })
+    }
+
+    /// What was remembered of a session is not there any more: its part was taken back.
+    pub(super) fn forget(&mut self, session_id: &str) {
+        self.keys.forget(session_id);
     }
 
     /// Writes one part. After a refusal its keys are forgotten.
@@ -134,8 +150,9 @@ impl<'a> PartWriter<'a> {
             return conflict();
         }
         run("DELETE FROM executions WHERE session_key = ?1", &[key])?;
-        let events = delete_events(self.connection, key, DELETED_AT_ONCE)?;
-        if events == DELETED_AT_ONCE {
+        let events = delete_events(self.connection, key, self.deletable)?;
+        self.deletable -= events;
+        if self.deletable == 0 {
             run("INSERT INTO remnants (session_key) VALUES (?1)", &[key])?;
         }
         self.keys.forget(id);
@@ -207,21 +224,18 @@ impl<'a> PartWriter<'a> {
         session_key: i64,
         row: &ExecutionRecord,
     ) -> Result<(), Refusal> {
-        let own_events = changes.events.iter().rev();
-        let last_event_id =
-            own_events.map(|event| (&event.execution_id, event.id)).find(|(id, _)| **id == row.id);
-        let last_event_id = last_event_id.map(|(_, id)| id);
+        let events = EventsOf::new(changes, row);
         let values = ExecutionValues::new(row);
         let id = &changes.session_id;
         let Some(key) = self.keys.execution(self.connection, id, session_key, &row.id)? else {
             let mut insert = self.connection.prepare_cached(INSERT_EXECUTION)?;
-            values.execute(&mut insert, session_key, last_event_id)?;
+            values.execute(&mut insert, session_key, events)?;
             self.keys.remember_execution(id, &row.id, self.connection.last_insert_rowid());
             return Ok(());
         };
-        if values.execute(&mut self.update_execution, key, last_event_id)? == 0 {
+        if values.execute(&mut self.update_execution, key, events)? == 0 {
             let mut update = self.connection.prepare_cached(UPDATE_STATUS_TOO)?;
-            values.execute(&mut update, key, last_event_id)?;
+            expect_row(values.execute(&mut update, key, events)?)?;
         }
         Ok(())
     }
@@ -233,19 +247,53 @@ impl<'a> PartWriter<'a> {
             let found =
                 self.keys.execution(self.connection, &changes.session_id, session_key, id)?;
             let Some(execution_key) = found else {
-                return Err(Refusal::Within(format!("event {last} of an unknown execution: {id}")));
+                let text = format!("event {last} of an unknown execution: {id}");
+                return Err(Refusal::Within(FaultKind::Poison(text)));
             };
             for event in run {
                 insert_event(&mut self.insert_event, session_key, execution_key, event)?;
             }
             if !changes.executions.iter().any(|row| row.id == *id) {
-                self.connection
-                    .prepare_cached("UPDATE executions SET last_event_id = ?2 WHERE key = ?1")?
-                    .execute([execution_key, last as i64])?;
+                let updated = self
+                    .connection
+                    .prepare_cached(
+                        "UPDATE executions SET last_event_id = ?2, \
+                         event_count = event_count + ?4 WHERE key = ?1 AND id = ?3",
+                    )?
+                    .execute(params![execution_key, last as i64, id, run.len() as i64])?;
+                expect_row(updated)?;
             }
         }
         Ok(())
     }
+}
+
+/// The new events of one execution.
+#[derive(Clone, Copy)]
+pub(super) struct EventsOf {
+    pub(super) last_id: Option<u64>,
+    pub(super) count: u64,
+}
+
+impl EventsOf {
+    fn new(changes: &SessionChanges, row: &ExecutionRecord) -> EventsOf {
+        let same = |one: &&ExecutionRecord| one.id == row.id;
+        // Counted once, however often the row is written.
+        let is_first =
+            changes.executions.iter().find(same).is_some_and(|one| std::ptr::eq(one, row));
+        let own = changes.events.iter().filter(|event| event.execution_id == row.id);
+        let (mut last_id, mut count) = (None, 0);
+        for event in own {
+            last_id = Some(event.id);
+            count += u64::from(is_first);
+        }
+        EventsOf { last_id, count }
+    }
+}
+
+/// A row that was to be changed is there, and is the one that was meant.
+fn expect_row(updated: usize) -> Result<(), Refusal> {
+    if updated == 0 { Err(Refusal::Within(FaultKind::Conflict)) } else { Ok(()) }
 }
 
 /// Goes on deleting the events of deleted sessions, at most `limit`; whether any are left.

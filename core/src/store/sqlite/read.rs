@@ -1,15 +1,16 @@
 //! What is read, by the writer and by readers alike.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::connection::Place;
 use super::failure::store_error;
 use super::notifications;
 use super::rows::{
-    EVENT_COLUMNS, EXECUTION_COLUMNS, SESSION_COLUMNS, limit, read_execution, read_session,
+    EVENT_COLUMNS, EXECUTION_COLUMNS, SESSION_COLUMNS, damaged, limit, read_execution,
+    read_session, readable,
 };
 use crate::Error;
 use crate::protocol::Filter;
@@ -17,7 +18,10 @@ use crate::session::records::{
     EventRecord, ExecutionRecord, NotificationRecord, SessionRecord, Status,
 };
 use crate::store::page::PageBuilder;
-use crate::store::{EventPage, LogBounds, Reader, SessionSummary, StoredSession};
+use crate::store::{
+    Cursor, EventPage, Listed, LogBounds, Part, PartBuilder, Placed, Reader, SessionSummary,
+    StoredSession,
+};
 
 /// Ids of executions and types that a reader remembers, so that events share them.
 const REMEMBERED: usize = 4_096;
@@ -69,25 +73,28 @@ impl Reader for SqliteReader {
         &mut self,
         session_id: &str,
         status: Option<Status>,
-        limit: usize,
-    ) -> Result<Vec<ExecutionRecord>, Error> {
+        part: Part,
+    ) -> Result<Listed<ExecutionRecord>, Error> {
         self.read(|connection, _| match session(connection, session_id)? {
-            Some((key, _)) => executions(connection, key, status, limit),
-            None => Ok(Vec::new()),
+            Some((key, _)) => executions(connection, key, status, part),
+            None => Ok(Listed { entries: Vec::new(), next: None }),
         })
     }
 
-    fn sessions(&mut self, limit: usize) -> Result<Vec<SessionSummary>, Error> {
-        self.read(|connection, _| sessions(connection, limit))
+    fn sessions(&mut self, part: Part) -> Result<Listed<SessionSummary>, Error> {
+        self.read(|connection, _| sessions(connection, part))
     }
 
     fn log_bounds(&mut self, session_id: &str) -> Result<Option<LogBounds>, Error> {
         self.read(|connection, _| {
             let Some((key, record)) = session(connection, session_id)? else { return Ok(None) };
             let last = record.last_event_id;
+            // As reading does, it looks at no number that the log cannot have.
             let earliest: Option<i64> = connection
-                .prepare_cached("SELECT min(id) FROM events WHERE session_key = ?1")?
-                .query_row([key], |row| row.get(0))?;
+                .prepare_cached(
+                    "SELECT min(id) FROM events WHERE session_key = ?1 AND id BETWEEN 1 AND ?2",
+                )?
+                .query_row([key, last as i64], |row| row.get(0))?;
             Ok(Some(LogBounds { earliest: earliest.map_or(last + 1, |id| id as u64), last }))
         })
     }
@@ -123,19 +130,32 @@ fn session(
     connection: &Connection,
     session_id: &str,
 ) -> rusqlite::Result<Option<(i64, SessionRecord)>> {
-    connection
+    let found: Option<(i64, SessionRecord)> = connection
         .prepare_cached(&format!("SELECT {SESSION_COLUMNS}, key FROM sessions WHERE id = ?1"))?
         .query_row([session_id], |row| Ok((row.get(10)?, read_session(row)?)))
-        .optional()
+        .optional()?;
+    if let Some((key, _)) = &found {
+        let id: String = connection
+            .prepare_cached("SELECT id FROM sessions WHERE key = ?1")?
+            .query_row([key], |row| row.get(0))?;
+        expect_row_of(&id, session_id)?;
+    }
+    Ok(found)
 }
 
 fn active(connection: &Connection, session_key: i64) -> rusqlite::Result<Option<ExecutionRecord>> {
     connection
         .prepare_cached(&format!(
-            "SELECT {EXECUTION_COLUMNS} FROM executions INDEXED BY one_active_execution \
+            "SELECT {EXECUTION_COLUMNS}, key FROM executions INDEXED BY one_active_execution \
              WHERE session_key = ?1 AND status IN ('pending', 'running')"
         ))?
-        .query_row([session_key], read_execution)
+        .query_row([session_key], |row| {
+            let record = read_execution_of(connection, row, session_key)?;
+            match record.status.is_active() {
+                true => Ok(record),
+                false => Err(damaged(1, "an index leads to a run that has ended".into())),
+            }
+        })
         .optional()
 }
 
@@ -154,73 +174,155 @@ pub(super) fn execution(
     session_id: &str,
     execution_id: &str,
 ) -> rusqlite::Result<Option<ExecutionRecord>> {
+    let Some((session_key, _)) = session(connection, session_id)? else { return Ok(None) };
     connection
         .prepare_cached(&format!(
-            "SELECT {EXECUTION_COLUMNS} FROM executions \
-             WHERE session_key = (SELECT key FROM sessions WHERE id = ?1) AND id = ?2"
+            "SELECT {EXECUTION_COLUMNS}, key FROM executions WHERE session_key = ?1 AND id = ?2"
         ))?
-        .query_row(params![session_id, execution_id], read_execution)
+        .query_row(params![session_key, execution_id], |row| {
+            read_execution_of(connection, row, session_key)
+        })
         .optional()
 }
 
-/// All sessions with an active execution, found through the index of the active ones only.
-pub(super) fn active_sessions(connection: &Connection) -> rusqlite::Result<Vec<StoredSession>> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT session_key, {EXECUTION_COLUMNS} FROM executions INDEXED BY one_active_execution \
-         WHERE status IN ('pending', 'running') ORDER BY session_key"
-    ))?;
-    let mut of_session = connection
-        .prepare_cached(&format!("SELECT {SESSION_COLUMNS} FROM sessions WHERE key = ?1"))?;
-    let keys = statement.query_map([], |row| row.get::<_, i64>(0))?;
-    let mut found = Vec::new();
-    for key in keys {
-        let key = key?;
-        let record = of_session.query_row([key], read_session)?;
-        found.push(StoredSession { record, active: active(connection, key)? });
+/// Reads [`EXECUTION_COLUMNS`] of a row, with its `key`, and sees to it that it is that session's.
+fn read_execution_of(
+    connection: &Connection,
+    row: &Row<'_>,
+    session_key: i64,
+) -> rusqlite::Result<ExecutionRecord> {
+    let owner: i64 = connection
+        .prepare_cached("SELECT session_key FROM executions WHERE key = ?1")?
+        .query_row([row.get::<_, i64>("key")?], |row| row.get(0))?;
+    expect_row_of(&owner, &session_key)?;
+    read_execution(row)
+}
+
+/// An index that is damaged may lead to another's row, and SQLite takes the columns that an index
+/// has from there. So whose row it is, is asked of the row itself, by its key.
+fn expect_row_of<T: PartialEq<U> + ?Sized, U: ?Sized>(
+    owner: &T,
+    wanted: &U,
+) -> rusqlite::Result<()> {
+    match owner == wanted {
+        true => Ok(()),
+        false => Err(damaged(0, "an index leads to a row of another session".into())),
     }
-    Ok(found)
+}
+
+/// The secret of tickets; `None` where none is kept, or nothing that could be one.
+pub(super) fn ticket_secret(connection: &Connection) -> rusqlite::Result<Option<[u8; 32]>> {
+    let kept: Option<Vec<u8>> =
+        connection.query_row("SELECT ticket_secret FROM store", [], |row| row.get(0))?;
+    Ok(kept.and_then(|kept| kept.try_into().ok()))
+}
+
+/// Sessions with an active execution, by key, found through the index of the active ones only.
+pub(super) const ACTIVE: &str = "SELECT sessions.key, sessions.id \
+    FROM executions INDEXED BY one_active_execution \
+    CROSS JOIN sessions ON sessions.key = executions.session_key \
+    WHERE status IN ('pending', 'running') AND session_key > ?1 ORDER BY session_key";
+
+/// Sessions with a wake-up, by key.
+pub(super) const WAKING: &str = "SELECT key, id FROM sessions \
+    WHERE key > ?1 AND wake_at IS NOT NULL ORDER BY key";
+
+/// Keys and ids of the first so many sessions that `query` chooses. One whose id cannot be read is
+/// passed over: nobody can name it.
+pub(super) fn placed(
+    connection: &Connection,
+    query: &str,
+    after: u64,
+    at_most: usize,
+) -> rusqlite::Result<Vec<Placed>> {
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(query)?;
+    let mut rows = statement.query([after])?;
+    let mut placed = Vec::new();
+    while placed.len() < at_most
+        && let Some(row) = rows.next()?
+    {
+        let key = row.get::<_, i64>(0)?;
+        let id = readable("the id of session", key, row.get(1))?;
+        placed.extend(id.map(|id| (key as u64, id)));
+    }
+    Ok(placed)
 }
 
 fn executions(
     connection: &Connection,
     session_key: i64,
     status: Option<Status>,
-    at_most: usize,
-) -> rusqlite::Result<Vec<ExecutionRecord>> {
+    part: Part,
+) -> rusqlite::Result<Listed<ExecutionRecord>> {
     let (index, condition) = match status {
         Some(_) => ("executions_by_status", "AND status = ?3"),
         None => ("executions_in_order", "AND ?3 IS NULL"),
     };
-    connection
-        .prepare_cached(&format!(
-            "SELECT {EXECUTION_COLUMNS} FROM executions INDEXED BY {index} \
-             WHERE session_key = ?1 {condition} ORDER BY key DESC LIMIT ?2"
-        ))?
-        .query_map(
-            params![session_key, limit(at_most), status.map(Status::as_str)],
-            read_execution,
-        )?
-        .collect()
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {EXECUTION_COLUMNS}, key FROM executions INDEXED BY {index} \
+         WHERE session_key = ?1 {condition} AND key < ?4 ORDER BY key DESC LIMIT ?2"
+    ))?;
+    let (status, before) = (status.map(Status::as_str), part.after.map_or(i64::MAX, |at| at.key));
+    // One more than there is room for tells that there are more.
+    let mut rows = statement.query(params![
+        session_key,
+        limit(part.limit.saturating_add(1)),
+        status,
+        before
+    ])?;
+    let mut builder = PartBuilder::new(part);
+    while let Some(row) = rows.next()? {
+        let place = Cursor { at: 0, key: row.get("key")? };
+        if !builder.take(place, read_execution_of(connection, row, session_key)?) {
+            return Ok(builder.finish(false));
+        }
+    }
+    Ok(builder.finish(true))
 }
 
-fn sessions(connection: &Connection, at_most: usize) -> rusqlite::Result<Vec<SessionSummary>> {
+fn sessions(connection: &Connection, part: Part) -> rusqlite::Result<Listed<SessionSummary>> {
     // Only what the order needs goes through the sorter.
-    let mut keys = connection.prepare_cached(
-        "SELECT key FROM sessions ORDER BY last_activity_at DESC, key DESC LIMIT ?1",
+    let mut places = connection.prepare_cached(
+        "SELECT last_activity_at, key FROM sessions \
+         WHERE ?2 IS NULL OR (last_activity_at, key) < (?2, ?3) \
+         ORDER BY last_activity_at DESC, key DESC LIMIT ?1",
     )?;
-    let mut of_session = connection
-        .prepare_cached(&format!("SELECT {SESSION_COLUMNS} FROM sessions WHERE key = ?1"))?;
-    let mut summaries = Vec::new();
-    for key in keys.query_map([limit(at_most)], |row| row.get::<_, i64>(0))? {
-        let key = key?;
-        let latest = match active(connection, key)? {
-            Some(active) => Some(active),
-            None => executions(connection, key, None, 1)?.pop(),
-        };
-        let record = of_session.query_row([key], read_session)?;
-        summaries.push(SessionSummary { record, latest });
+    let mut builder = PartBuilder::new(part);
+    // One more than there is room for tells that there are more.
+    let at_once = part.limit.saturating_add(1);
+    let mut after = part.after;
+    loop {
+        let (at, key) = (after.map(|after| after.at), after.map(|after| after.key));
+        let mut rows = places.query(params![limit(at_once), at, key])?;
+        let mut looked_at = 0;
+        while let Some(row) = rows.next()? {
+            let place = Cursor { at: row.get(0)?, key: row.get(1)? };
+            (after, looked_at) = (Some(place), looked_at + 1);
+            let summary = readable("session", place.key, summary(connection, place.key))?;
+            if let Some(summary) = summary
+                && !builder.take(place, summary)
+            {
+                return Ok(builder.finish(false));
+            }
+        }
+        // Where some cannot be read there is room for others.
+        if looked_at < at_once {
+            return Ok(builder.finish(true));
+        }
     }
-    Ok(summaries)
+}
+
+/// A row of the list of sessions.
+fn summary(connection: &Connection, session_key: i64) -> rusqlite::Result<SessionSummary> {
+    let record = connection
+        .prepare_cached(&format!("SELECT {SESSION_COLUMNS} FROM sessions WHERE key = ?1"))?
+        .query_row([session_key], read_session)?;
+    let latest = match active(connection, session_key)? {
+        Some(active) => Some(active),
+        None => executions(connection, session_key, None, Part::first(1))?.entries.pop(),
+    };
+    Ok(SessionSummary { record, latest })
 }
 
 /// The ids between which events can pass the filter, both inclusive.
@@ -279,7 +381,10 @@ fn fill(
             return Ok(page.stopped());
         }
         let id = row.get::<_, i64>(0)? as u64;
-        let execution_id = names.execution(connection, row.get(1)?)?;
+        if page.has_passed(id) {
+            return Err(damaged(0, "the log is out of its order".into()));
+        }
+        let execution_id = names.execution(connection, session_key, row.get(1)?)?;
         let event_type = row.get_ref(2)?.as_str()?;
         let timestamp = row.get(3)?;
         if !page.admits(id, &execution_id, event_type, timestamp) {
@@ -309,8 +414,12 @@ fn count(
     record: &SessionRecord,
     filter: &Filter,
 ) -> rusqlite::Result<u64> {
-    let Some(span) = span(connection, session_key, record, filter)? else { return Ok(0) };
     let at_most = filter.limit.unwrap_or(u64::MAX);
+    if filter.asks_for_whole_runs() {
+        let counted = count_whole_runs(connection, session_key, filter.executions.as_deref())?;
+        return Ok(at_most.min(u64::try_from(counted).unwrap_or(0)));
+    }
+    let Some(span) = span(connection, session_key, record, filter)? else { return Ok(0) };
     let Filter { executions: None, types: None, since: None, until: None, .. } = filter else {
         return count_passing(connection, names, session_key, &span, filter, at_most);
     };
@@ -320,6 +429,30 @@ fn count(
         )?
         .query_row([session_key, span.first, span.last], |row| row.get(0))?;
     Ok(at_most.min(all as u64))
+}
+
+/// How many events these executions have, or all: kept with their rows.
+fn count_whole_runs(
+    connection: &Connection,
+    session_key: i64,
+    wanted: Option<&[Arc<str>]>,
+) -> rusqlite::Result<i64> {
+    let Some(wanted) = wanted else {
+        return connection
+            .prepare_cached(
+                "SELECT ifnull(sum(event_count), 0) FROM executions WHERE session_key = ?1",
+            )?
+            .query_row([session_key], |row| row.get(0));
+    };
+    let mut of_one = connection
+        .prepare_cached("SELECT event_count FROM executions WHERE session_key = ?1 AND id = ?2")?;
+    let mut counted: i64 = 0;
+    for id in wanted.iter().collect::<BTreeSet<_>>() {
+        let count: Option<i64> =
+            of_one.query_row(params![session_key, id], |row| row.get(0)).optional()?;
+        counted = counted.saturating_add(count.unwrap_or(0));
+    }
+    Ok(counted)
 }
 
 fn count_passing(
@@ -337,7 +470,7 @@ fn count_passing(
     while passing < at_most
         && let Some(row) = rows.next()?
     {
-        let execution_id = names.execution(connection, row.get(0)?)?;
+        let execution_id = names.execution(connection, session_key, row.get(0)?)?;
         let event_type = row.get_ref(1)?.as_str()?;
         passing += u64::from(filter.admits(Some(&execution_id), event_type, row.get(2)?));
     }
@@ -348,32 +481,43 @@ fn count_passing(
 /// never given twice, so what is remembered stays right.
 #[derive(Default)]
 struct Names {
-    executions: HashMap<i64, Arc<str>>,
-    newest: Option<(i64, Arc<str>)>,
+    /// Each with its session's key.
+    executions: HashMap<i64, (i64, Arc<str>)>,
+    newest: Option<(i64, i64, Arc<str>)>,
     types: Vec<Arc<str>>,
 }
 
 impl Names {
-    fn execution(&mut self, connection: &Connection, key: i64) -> rusqlite::Result<Arc<str>> {
-        if let Some((newest, id)) = &self.newest
-            && *newest == key
+    /// A key that is not one of that session's is an error.
+    fn execution(
+        &mut self,
+        connection: &Connection,
+        session_key: i64,
+        key: i64,
+    ) -> rusqlite::Result<Arc<str>> {
+        if let Some((session, newest, id)) = &self.newest
+            && (*session, *newest) == (session_key, key)
         {
             return Ok(id.clone());
         }
         let id = match self.executions.get(&key) {
-            Some(id) => id.clone(),
-            None => {
+            Some((session, id)) if *session == session_key => id.clone(),
+            _ => {
                 let id: Arc<str> = connection
-                    .prepare_cached("SELECT id FROM executions WHERE key = ?1")?
-                    .query_row([key], |row| row.get(0))?;
+                    .prepare_cached(
+                        "SELECT id FROM executions WHERE key = ?1 AND session_key = ?2",
+                    )?
+                    .query_row([key, session_key], |row| row.get(0))
+                    .optional()?
+                    .ok_or_else(|| damaged(1, "an event of another session's execution".into()))?;
                 if self.executions.len() >= REMEMBERED {
                     self.executions.clear();
                 }
-                self.executions.insert(key, id.clone());
+                self.executions.insert(key, (session_key, id.clone()));
                 id
             }
         };
-        self.newest = Some((key, id.clone()));
+        self.newest = Some((session_key, key, id.clone()));
         Ok(id)
     }
 

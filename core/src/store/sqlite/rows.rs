@@ -1,16 +1,20 @@
 //! Records as rows, both ways.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rusqlite::types::Type;
 use rusqlite::{Row, ToSql, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::part::EventsOf;
+use crate::elapsed::elapsed_ms;
+use crate::seldom::Seldom;
 use crate::session::records::{
-    EventRecord, ExecutionRecord, NotificationKind, NotificationRecord, Producer, SessionRecord,
-    Status,
+    EventRecord, ExecutionRecord, Grace, Interrupt, Lease, NotificationKind, NotificationRecord,
+    Producer, SessionRecord, Status,
 };
+use crate::settings::{self, MAX_DURATION_MS, Millis};
 
 pub(super) const SESSION_COLUMNS: &str = "id, epoch, version, created_at, last_event_id, \
      last_activity_at, idle_told, branch, agent_session_id, wake_at";
@@ -20,21 +24,21 @@ pub(super) fn read_session(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
     Ok(SessionRecord {
         id: row.get(0)?,
         epoch: row.get(1)?,
-        version: unsigned(row, 2)?,
-        created_at: row.get(3)?,
-        last_event_id: unsigned(row, 4)?,
-        last_activity_at: row.get(5)?,
+        version: counted(row, 2)?,
+        created_at: moment(row, 3)?,
+        last_event_id: counted(row, 4)?,
+        last_activity_at: moment(row, 5)?,
         idle_told: row.get(6)?,
         branch: row.get(7)?,
         agent_session_id: row.get(8)?,
-        wake_at: row.get(9)?,
+        wake_at: some_moment(row, 9)?,
     })
 }
 
 pub(super) const EXECUTION_COLUMNS: &str = "id, status, mode, token_hash, created_at, started_at, \
      completed_at, error, last_heartbeat_at, last_event_at, first_event_id, agent_session_id, \
      interrupt, grace, producer, producer_last_seq, former_producers, own_ending, reconnects, \
-     lease";
+     lease, exit_code";
 
 /// Reads [`EXECUTION_COLUMNS`].
 pub(super) fn read_execution(row: &Row<'_>) -> rusqlite::Result<ExecutionRecord> {
@@ -44,24 +48,25 @@ pub(super) fn read_execution(row: &Row<'_>) -> rusqlite::Result<ExecutionRecord>
         status: named(row, 1, Status::parse)?,
         mode: row.get(2)?,
         token_hash: row.get(3)?,
-        created_at: row.get(4)?,
-        started_at: row.get(5)?,
-        completed_at: row.get(6)?,
+        created_at: moment(row, 4)?,
+        started_at: some_moment(row, 5)?,
+        completed_at: some_moment(row, 6)?,
         error: row.get(7)?,
-        last_heartbeat_at: row.get(8)?,
-        last_event_at: row.get(9)?,
+        last_heartbeat_at: some_moment(row, 8)?,
+        last_event_at: some_moment(row, 9)?,
         first_event_id: row.get::<_, Option<i64>>(10)?.map(|id| id as u64),
         agent_session_id: row.get(11)?,
-        interrupt: json(row, 12)?,
-        grace: json(row, 13)?,
+        interrupt: json(row, 12)?.map(|interrupt| due(12, interrupt)).transpose()?,
+        grace: json(row, 13)?.map(|grace| ending(13, grace)).transpose()?,
         producer: match producer {
             Some(id) => Some(Producer { id, last_seq: unsigned(row, 15)? }),
             None => None,
         },
         former_producers: json(row, 16)?.unwrap_or_default(),
         own_ending: row.get(17)?,
-        reconnects: unsigned(row, 18)?,
-        lease: json(row, 19)?,
+        reconnects: counted(row, 18)?,
+        lease: json(row, 19)?.map(|lease| held(19, lease)).transpose()?,
+        exit_code: row.get(20)?,
     })
 }
 
@@ -87,19 +92,20 @@ impl<'a> ExecutionValues<'a> {
         }
     }
 
-    /// Runs a statement whose `?1` is `key`, `?2` the status, `?3` the last event's id.
+    /// Runs a statement whose `?1` is `key`, `?2` the status, `?3` the last event's id, `?24` how
+    /// many events there are more.
     pub(super) fn execute(
         &self,
         statement: &mut rusqlite::Statement<'_>,
         key: i64,
-        last_event_id: Option<u64>,
+        events: EventsOf,
     ) -> rusqlite::Result<usize> {
         let row = self.row;
         let producer = row.producer.as_ref();
         statement.execute(params![
             key,
             row.status.as_str(),
-            last_event_id.map(|id| id as i64),
+            events.last_id.map(|id| id as i64),
             row.mode,
             row.token_hash,
             row.created_at,
@@ -119,6 +125,8 @@ impl<'a> ExecutionValues<'a> {
             row.reconnects as i64,
             self.lease,
             row.id,
+            row.exit_code,
+            events.count as i64,
         ])
     }
 }
@@ -162,9 +170,9 @@ pub(super) fn read_notification(row: &Row<'_>) -> rusqlite::Result<NotificationR
         error: row.get(5)?,
         branch: row.get(6)?,
         agent_session_id: row.get(7)?,
-        created_at: row.get(8)?,
+        created_at: moment(row, 8)?,
         attempt: row.get(9)?,
-        available_at: row.get(10)?,
+        available_at: moment(row, 10)?,
         parked: row.get(11)?,
     })
 }
@@ -196,6 +204,50 @@ fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(row.get::<_, i64>(column)? as u64)
 }
 
+/// A number that grows by one at a time, and cannot have grown beyond its column.
+fn counted(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let number: i64 = row.get(column)?;
+    match u64::try_from(number) {
+        Ok(counted) if number < i64::MAX => Ok(counted),
+        _ => Err(damaged(column, format!("the count {number}").into())),
+    }
+}
+
+/// A moment with room for what is counted from it.
+fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Millis> {
+    in_range(column, row.get(column)?)
+}
+
+fn some_moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Millis>> {
+    row.get::<_, Option<Millis>>(column)?.map(|at| in_range(column, at)).transpose()
+}
+
+fn in_range(column: usize, at: Millis) -> rusqlite::Result<Millis> {
+    settings::moment(at, "a moment").map_err(|error| damaged(column, error.into()))
+}
+
+fn due(column: usize, interrupt: Interrupt) -> rusqlite::Result<Interrupt> {
+    let moments = [Some(interrupt.requested_at), interrupt.kill_at, interrupt.fail_at];
+    for at in moments.into_iter().flatten() {
+        in_range(column, at)?;
+    }
+    match interrupt.grace_ms.is_none_or(|ms| (0..=MAX_DURATION_MS).contains(&ms)) {
+        true => Ok(interrupt),
+        false => Err(damaged(column, "a grace that nobody can ask for".into())),
+    }
+}
+
+fn held(column: usize, lease: Lease) -> rusqlite::Result<Lease> {
+    in_range(column, lease.expires_at)?;
+    Ok(lease)
+}
+
+fn ending(column: usize, grace: Grace) -> rusqlite::Result<Grace> {
+    in_range(column, grace.started_at)?;
+    in_range(column, grace.deadline)?;
+    Ok(grace)
+}
+
 fn named<T>(row: &Row<'_>, column: usize, parse: fn(&str) -> Option<T>) -> rusqlite::Result<T> {
     let name = row.get_ref(column)?.as_str()?;
     parse(name).ok_or_else(|| damaged(column, format!("unknown name {name:?}").into()))
@@ -206,8 +258,44 @@ fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<O
     serde_json::from_str(text).map(Some).map_err(|error| damaged(column, error.into()))
 }
 
-fn damaged(column: usize, why: Box<dyn std::error::Error + Send + Sync>) -> rusqlite::Error {
+pub(super) fn damaged(
+    column: usize,
+    why: Box<dyn std::error::Error + Send + Sync>,
+) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, why)
+}
+
+/// Whether an error says that this one row cannot be read, and nothing of the file.
+pub(super) fn is_of_row(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+    };
+    matches!(
+        error,
+        FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | Utf8Error(..)
+    )
+}
+
+/// Whatever of this can be read; a row that cannot is told in the log and passed over.
+pub(super) fn readable<T>(
+    what: &str,
+    place: i64,
+    read: rusqlite::Result<T>,
+) -> rusqlite::Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if is_of_row(&error) => {
+            static TOLD: LazyLock<Seldom> = LazyLock::new(Seldom::default);
+            if let Some(more) = TOLD.admits(&format!("{what} {place}"), elapsed_ms()) {
+                tracing::error!("{what} {place} cannot be read, and is passed over: {error}{more}");
+            }
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// A structure as JSON. These are plain structures of ours, which always can be written.

@@ -13,7 +13,8 @@ use crate::Error;
 const APPLICATION_ID: i32 = 0x5374_6179;
 
 /// The step to each version from the one before; a file's schema is never changed otherwise.
-const STEPS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const STEPS: [&str; 3] =
+    [include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 
 /// The version that this code reads and writes.
 pub(super) const SCHEMA_VERSION: usize = STEPS.len();

@@ -2,13 +2,20 @@
 //!
 //! The steady case tries the whole batch at once, with no savepoint and no look-up of what it
 //! already knows. If rows are refused, everything is taken back and tried again with a savepoint
-//! around each session's part, so that only the sessions at fault fail (R45d). A failure of the
-//! disk is nobody's fault in the batch: the whole commit is lost. Once COMMIT itself has failed
-//! with an I/O error, it is not known what a crash would leave behind.
+//! around each session's part, so that only the sessions at fault fail (R45d). Where what a part
+//! changes is damaged, the batch is tried again without it. A failure of the disk is nobody's fault
+//! in the batch: the whole commit is lost. Once COMMIT itself has failed with an I/O error, it is
+//! not known what a crash would leave behind.
 
-use rusqlite::{Connection, params};
+use std::sync::Arc;
+use std::time::Duration;
 
+use rusqlite::{Connection, ErrorCode, params};
+
+use super::connection::BUSY_TIMEOUT;
+use super::due::Hidden;
 use super::failure::{Reach, commit_failure, describe, reach};
+use super::guard::Guard;
 use super::keys::Keys;
 use super::notifications;
 use super::part::{PartWriter, Refusal, delete_remnants};
@@ -16,11 +23,15 @@ use crate::store::{Batch, CommitError, FaultKind, NotificationChange, SessionFau
 
 /// Events of deleted sessions that each later commit takes along.
 const DELETED_ALONG: i64 = 1_000;
+/// How long a commit waits for somebody else before it gives them what they may be waiting for.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// How an attempt to write a batch ended without a commit.
 enum Attempt {
     /// Rows were refused: try again with savepoints.
     Refused(String),
+    /// Those of one session are damaged: try again without them.
+    Damaged(SessionFault),
     /// Before COMMIT.
     Failed(rusqlite::Error),
     /// At COMMIT.
@@ -43,26 +54,37 @@ pub(super) struct Failure {
 /// The one connection that writes.
 pub(super) struct Writer {
     pub(super) connection: Connection,
+    guard: Option<Arc<Guard>>,
     keys: Keys,
     has_remnants: bool,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection) -> rusqlite::Result<Writer> {
+    pub(super) fn new(
+        connection: Connection,
+        guard: Option<Arc<Guard>>,
+    ) -> rusqlite::Result<Writer> {
         let has_remnants =
             connection.query_row("SELECT EXISTS (SELECT 1 FROM remnants)", [], |row| row.get(0))?;
-        Ok(Writer { connection, keys: Keys::default(), has_remnants })
+        Ok(Writer { connection, guard, keys: Keys::default(), has_remnants })
     }
 
     /// Keeps the batch and tells whose part was refused.
     pub(super) fn commit(&mut self, batch: &Batch) -> Result<Vec<SessionFault>, Failure> {
-        let attempt = match self.attempt(batch, false) {
-            Err(Attempt::Refused(_)) => self.attempt(batch, true),
-            other => other,
+        let (mut careful, mut damaged) = (false, Vec::new());
+        let attempt = loop {
+            match self.attempt(batch, careful, &damaged) {
+                Err(Attempt::Refused(_)) if !careful => careful = true,
+                Err(Attempt::Damaged(fault)) => damaged.push(fault),
+                other => break other,
+            }
         };
         attempt.map_err(|attempt| match attempt {
             // Refused with savepoints too: a change that belongs to no session.
             Attempt::Refused(text) => Failure { error: CommitError::Lost(text), is_final: false },
+            Attempt::Damaged(SessionFault { kind, .. }) => {
+                Failure { error: CommitError::Lost(why(kind)), is_final: false }
+            }
             Attempt::Failed(error) => Failure {
                 error: CommitError::Lost(describe(&error)),
                 is_final: reach(&error) == Reach::Connection,
@@ -74,8 +96,13 @@ impl Writer {
         })
     }
 
-    fn attempt(&mut self, batch: &Batch, careful: bool) -> Result<Vec<SessionFault>, Attempt> {
-        let attempt = self.begin_and_write(batch, careful).and_then(|faults| {
+    fn attempt(
+        &mut self,
+        batch: &Batch,
+        careful: bool,
+        damaged: &[SessionFault],
+    ) -> Result<Vec<SessionFault>, Attempt> {
+        let attempt = self.begin_and_write(batch, careful, damaged).and_then(|faults| {
             run(&self.connection, "COMMIT").map_err(Attempt::CommitFailed)?;
             Ok(faults)
         });
@@ -85,13 +112,30 @@ impl Writer {
         attempt
     }
 
+    /// Begins to write, behind whoever does at present. They may themselves wait for the log to
+    /// start anew, which the guard keeps them from; then neither would get on.
+    fn begin(&self) -> rusqlite::Result<()> {
+        let Some(guard) = &self.guard else { return run(&self.connection, "BEGIN IMMEDIATE") };
+        self.connection.busy_timeout(MOMENT)?;
+        let begun = run(&self.connection, "BEGIN IMMEDIATE");
+        self.connection.busy_timeout(BUSY_TIMEOUT)?;
+        match begun {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                guard.step_aside();
+                run(&self.connection, "BEGIN IMMEDIATE")
+            }
+            begun => begun,
+        }
+    }
+
     fn begin_and_write(
         &mut self,
         batch: &Batch,
         careful: bool,
+        damaged: &[SessionFault],
     ) -> Result<Vec<SessionFault>, Attempt> {
-        run(&self.connection, "BEGIN IMMEDIATE")?;
-        let faults = write_batch(&self.connection, &mut self.keys, batch, careful)?;
+        self.begin()?;
+        let faults = write_batch(&self.connection, &mut self.keys, batch, careful, damaged)?;
         self.has_remnants |= batch.sessions.iter().any(|changes| changes.delete);
         if self.has_remnants {
             self.has_remnants = delete_remnants(&self.connection, DELETED_ALONG)?;
@@ -111,9 +155,14 @@ impl Writer {
 
     /// Deletes the oldest events stored before `before`, at most `limit`; how many. Those of
     /// deleted sessions go first, as many again, and are not counted.
-    pub(super) fn prune(&mut self, before: i64, limit: usize) -> rusqlite::Result<usize> {
+    pub(super) fn prune(
+        &mut self,
+        hidden: &Hidden,
+        before: i64,
+        limit: usize,
+    ) -> rusqlite::Result<usize> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let pruned = self.prune_within(before, limit).and_then(|pruned| {
+        let pruned = self.prune_within(hidden, before, limit).and_then(|pruned| {
             run(&self.connection, "COMMIT")?;
             Ok(pruned)
         });
@@ -123,24 +172,17 @@ impl Writer {
         pruned
     }
 
-    fn prune_within(&mut self, before: i64, limit: i64) -> rusqlite::Result<usize> {
-        run(&self.connection, "BEGIN IMMEDIATE")?;
+    fn prune_within(
+        &mut self,
+        hidden: &Hidden,
+        before: i64,
+        limit: i64,
+    ) -> rusqlite::Result<usize> {
+        self.begin()?;
         if self.has_remnants {
             self.has_remnants = delete_remnants(&self.connection, limit)?;
         }
-        let mut oldest = self
-            .connection
-            .prepare_cached("SELECT position, stored_at FROM events ORDER BY position LIMIT ?1")?;
-        let mut rows = oldest.query([limit])?;
-        let mut last = None;
-        while let Some(row) = rows.next()?
-            && row.get::<_, i64>(1)? < before
-        {
-            last = Some(row.get::<_, i64>(0)?);
-        }
-        drop(rows);
-        let Some(last) = last else { return Ok(0) };
-        self.connection.prepare_cached("DELETE FROM events WHERE position <= ?1")?.execute([last])
+        hidden.prune(&self.connection, before, limit)
     }
 }
 
@@ -153,11 +195,15 @@ fn write_batch(
     keys: &mut Keys,
     batch: &Batch,
     careful: bool,
+    damaged: &[SessionFault],
 ) -> Result<Vec<SessionFault>, Attempt> {
-    let mut faults: Vec<SessionFault> = Vec::new();
+    let mut faults = damaged.to_vec();
     let mut parts = PartWriter::new(connection, keys)?;
     for changes in &batch.sessions {
         let id = &changes.session_id;
+        if damaged.iter().any(|fault| fault.session_id == *id) {
+            continue;
+        }
         let refusal = if careful {
             within_savepoint(connection, || {
                 parts.write(changes)?;
@@ -168,8 +214,10 @@ fn write_batch(
             parts.write(changes)
         };
         if let Err(refusal) = refusal {
-            let kind = fault_kind(refusal, careful)?;
-            faults.push(SessionFault { session_id: id.clone(), kind });
+            // A notification may have been refused when the part was written: keys that were made
+            // in it are given to others now.
+            parts.forget(id);
+            faults.push(fault(id, refusal, careful)?);
         }
     }
     for change in &batch.notifications {
@@ -192,12 +240,21 @@ fn enqueues_for(change: &NotificationChange, id: &str) -> bool {
 }
 
 /// What is told of a refused part, unless the whole attempt has to end.
-fn fault_kind(refusal: Refusal, careful: bool) -> Result<FaultKind, Attempt> {
+fn fault(session_id: &Arc<str>, refusal: Refusal, careful: bool) -> Result<SessionFault, Attempt> {
+    let of = |kind| SessionFault { session_id: session_id.clone(), kind };
     match refusal {
-        Refusal::Before(kind) => Ok(kind),
-        Refusal::Within(text) if careful => Ok(FaultKind::Poison(text)),
-        Refusal::Within(text) => Err(Attempt::Refused(text)),
+        Refusal::Before(kind) => Ok(of(kind)),
+        Refusal::Within(kind) if careful => Ok(of(kind)),
+        Refusal::Within(kind) => Err(Attempt::Refused(why(kind))),
+        Refusal::Damage(text) => Err(Attempt::Damaged(of(FaultKind::Poison(text)))),
         Refusal::Store(error) => Err(Attempt::Failed(error)),
+    }
+}
+
+fn why(kind: FaultKind) -> String {
+    match kind {
+        FaultKind::Poison(text) => text,
+        FaultKind::Conflict => "a row was changed by somebody else".into(),
     }
 }
 
@@ -215,14 +272,11 @@ fn write_notification(
     let NotificationChange::Enqueue(record) = change else {
         return match refusal {
             Refusal::Store(error) => Err(Attempt::Failed(error)),
-            Refusal::Within(text) | Refusal::Before(FaultKind::Poison(text)) => {
-                Err(Attempt::Refused(text))
-            }
-            Refusal::Before(FaultKind::Conflict) => Err(Attempt::Refused("conflict".into())),
+            Refusal::Within(kind) | Refusal::Before(kind) => Err(Attempt::Refused(why(kind))),
+            Refusal::Damage(text) => Err(Attempt::Refused(text)),
         };
     };
-    let kind = fault_kind(refusal, careful)?;
-    faults.push(SessionFault { session_id: record.session_id.clone(), kind });
+    faults.push(fault(&record.session_id, refusal, careful)?);
     Ok(())
 }
 

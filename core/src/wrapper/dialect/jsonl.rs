@@ -5,7 +5,8 @@
 //! are the wrapper's to say. Any other JSON object is an `output` event with the object as its
 //! data, byte for byte. Any other line is `output {"text": …}`. Nothing a program prints is lost:
 //! bytes that are not UTF-8 are there again, exactly, as `base64`, and a line that does not fit
-//! into one frame comes as several events with `part` (from 0) and `last`.
+//! into one frame comes as several events with `part` (from 0) and `last`. Lines of stderr are
+//! always text, marked by `"stream":"stderr"`.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -37,15 +38,31 @@ struct Line<'a> {
 /// too long for one frame. All of them are such as [`send`](crate::wrapper::Wrapper::send)
 /// accepts under these limits; below 512 bytes a frame holds too little for that.
 pub fn line_to_events(line: &[u8], limits: FrameLimits) -> Vec<LineEvent> {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let line = without_end(line);
     let Ok(text) = std::str::from_utf8(line) else {
-        return as_text(line, limits);
+        return as_text(line, Stream::Stdout, limits);
     };
     match as_object(text.trim_ascii()) {
         Some(event) if fits(&event, limits) => vec![event],
-        _ => as_text(line, limits),
+        _ => as_text(line, Stream::Stdout, limits),
     }
+}
+
+/// The same for a line of its stderr, which is text whatever it looks like.
+pub fn stderr_line_to_events(line: &[u8], limits: FrameLimits) -> Vec<LineEvent> {
+    as_text(without_end(line), Stream::Stderr, limits)
+}
+
+/// Where a line was printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stream {
+    Stdout,
+    Stderr,
+}
+
+fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// A line that is a JSON object.
@@ -72,19 +89,19 @@ fn fits(event: &LineEvent, limits: FrameLimits) -> bool {
 }
 
 /// A line as text, in as many parts as it takes.
-fn as_text(line: &[u8], limits: FrameLimits) -> Vec<LineEvent> {
+fn as_text(line: &[u8], stream: Stream, limits: FrameLimits) -> Vec<LineEvent> {
     let budget = limits.max_frame_bytes.saturating_sub(ENVELOPE_BYTES);
-    let whole = text_data(line);
+    let whole = text_data(line, stream);
     if whole.to_string().len() as u64 <= budget {
         return vec![output(&whole)];
     }
-    // `"part":n,"last":false` and the names around text and base64.
+    // `"part":n,"last":false`, the stream, and the names around text and base64.
     let room = usize::try_from(budget.saturating_sub(ENVELOPE_BYTES)).unwrap_or(usize::MAX);
     let mut events = Vec::new();
     let mut rest = line;
     while !rest.is_empty() {
         let (part, after) = rest.split_at(part_length(rest, room));
-        let mut data = text_data(part);
+        let mut data = text_data(part, stream);
         data["part"] = json!(events.len());
         data["last"] = json!(after.is_empty());
         events.push(output(&data));
@@ -116,7 +133,7 @@ fn part_length(rest: &[u8], room: usize) -> usize {
 }
 
 /// What a character costs inside a JSON string.
-fn escaped_bytes(character: char) -> usize {
+pub(in crate::wrapper) fn escaped_bytes(character: char) -> usize {
     match character {
         '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
         '\0'..='\u{1f}' => 6,
@@ -124,11 +141,15 @@ fn escaped_bytes(character: char) -> usize {
     }
 }
 
-fn text_data(bytes: &[u8]) -> Value {
-    match std::str::from_utf8(bytes) {
+fn text_data(bytes: &[u8], stream: Stream) -> Value {
+    let mut data = match std::str::from_utf8(bytes) {
         Ok(text) => json!({"text": text}),
         Err(_) => json!({"text": String::from_utf8_lossy(bytes), "base64": base64(bytes)}),
+    };
+    if stream == Stream::Stderr {
+        data["stream"] = json!("stderr");
     }
+    data
 }
 
 fn output(data: &Value) -> LineEvent {

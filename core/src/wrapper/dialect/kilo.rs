@@ -8,9 +8,10 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::protocol::kilo::terminal_error;
+use crate::protocol::raw;
 
 /// Children remembered while the root session is not known. An agent that opens more of them
 /// without ever naming a root is not one that this dialect knows.
@@ -86,12 +87,17 @@ impl Kilo {
 
 /// The `kilocode` event's data: the agent's event as it is. A `sessionId` among its properties is
 /// lifted, since that is where the coordinator looks for it (R30).
-pub(in crate::wrapper) fn event_data(event_type: &str, properties: &Value) -> String {
-    let mut data = json!({"event": event_type, "type": event_type, "properties": properties});
-    if let Some(id) = properties.get("sessionId").and_then(Value::as_str) {
-        data["sessionId"] = json!(id);
+pub(in crate::wrapper) fn event_data(event_type: &str, properties: &str) -> String {
+    let event_type = Value::from(event_type);
+    let mut data = format!(r#"{{"event":{event_type},"properties":{properties}"#);
+    if let Some([Some(id)]) = raw::fields(properties, ["sessionId"])
+        && raw::text(id).is_some()
+    {
+        data.push_str(r#","sessionId":"#);
+        data.push_str(id);
     }
-    data.to_string()
+    data.push_str(&format!(r#","type":{event_type}}}"#));
+    data
 }
 
 /// Whether an event may give way when the buffer is full (R44): it only carries a text delta,
@@ -106,6 +112,8 @@ pub(in crate::wrapper) fn is_droppable(event_type: &str, properties: &Value) -> 
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn idle(session: &str) -> Value {
@@ -150,8 +158,7 @@ mod tests {
     #[test]
     fn events_pass_through_whole_and_lift_the_session_id() {
         let data: Value =
-            serde_json::from_str(&event_data("session_created", &json!({"sessionId": "u"})))
-                .unwrap();
+            serde_json::from_str(&event_data("session_created", r#"{"sessionId":"u"}"#)).unwrap();
         assert_eq!(
             data,
             json!({

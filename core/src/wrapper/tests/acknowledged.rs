@@ -372,14 +372,18 @@ fn a_late_link_still_takes_what_the_wrapper_has() {
 
 #[test]
 fn a_late_link_takes_the_wrappers_own_ending_and_tells_the_end_once() {
-    let mut bench = Bench::connected(json!({"acknowledged": true}));
+    let mut bench = Bench::with_job(json!({"acknowledged": true}), &[]);
+    bench.turn();
     bench.cut(close::DROPPED);
     bench.advance(1_000);
     bench.take_told();
     bench.opened(2, Some(2));
     bench.frame(json!({"type": "welcome", "lastSeq": 0, "late": true}));
     bench.frame(json!({"type": "ended", "status": "failed", "lastSeq": 0}));
-    assert_eq!(bench.take_told(), json!(["reconnected", done(Some("failed"), None, 0)]));
+    assert_eq!(
+        bench.take_told(),
+        json!(["reconnected", done(Some("failed"), None, 0), {"abort": "SIGTERM"}])
+    );
     bench.wrapper.complete(0, None, bench.now).unwrap();
     bench.settle();
     assert_eq!(bench.take_sent(), json!([["complete", {"exitCode": 0}, 1]]));
@@ -389,13 +393,30 @@ fn a_late_link_takes_the_wrappers_own_ending_and_tells_the_end_once() {
 }
 
 #[test]
+fn without_an_active_job_a_late_link_brings_what_there_is_and_goes() {
+    let mut bench = Bench::connected(json!({"acknowledged": true}));
+    bench.cut(close::DROPPED);
+    bench.send(1).unwrap();
+    bench.advance(1_000);
+    bench.take_told();
+    bench.opened(2, Some(2));
+    bench.frame(json!({"type": "welcome", "lastSeq": 0, "late": true}));
+    bench.frame(json!({"type": "ended", "status": "failed", "lastSeq": 0}));
+    assert_eq!(bench.take_types(), ["output"]);
+    assert_eq!(bench.send(2).unwrap_err().name(), "Closed");
+    bench.ack(1);
+    assert_eq!(bench.take_told(), json!(["reconnected", done(Some("failed"), None, 0), "drained"]));
+    assert_eq!((bench.state(), &bench.closed[..]), ("closed", &[(2, close::NORMAL)][..]));
+}
+
+#[test]
 fn draining_waits_for_acknowledgements_and_across_cuts() {
     let mut bench = Bench::connected(json!({"acknowledged": true}));
     bench.send(1).unwrap();
     bench.wrapper.complete(3, Some("main"), bench.now).unwrap();
     bench.settle();
-    assert_eq!(bench.send(2), Err(Error::Closed));
-    assert_eq!(bench.wrapper.complete(0, None, bench.now), Err(Error::Closed));
+    assert_eq!(bench.send(2).unwrap_err().name(), "Closed");
+    assert_eq!(bench.wrapper.complete(0, None, bench.now).unwrap_err().name(), "Closed");
     bench.advance(14_999);
     bench.ack(1);
     bench.cut(close::DROPPED);
@@ -414,9 +435,39 @@ fn draining_waits_for_acknowledgements_and_across_cuts() {
 }
 
 #[test]
+fn a_link_that_breaks_behind_ended_is_no_disconnect_unless_something_is_left() {
+    let ended = json!({"type": "ended", "status": "completed", "lastSeq": 1});
+    let ending = |bench: &mut Bench| {
+        bench.wrapper.complete(0, None, bench.now).unwrap();
+        bench.settle();
+        bench.take_sent();
+    };
+    for code in [1006, 1001, 1011, close::NORMAL] {
+        let mut bench = Bench::connected(json!({"acknowledged": true}));
+        ending(&mut bench);
+        bench.frame(ended.clone());
+        assert_eq!((bench.state(), bench.take_told()), ("connected", json!([])));
+        bench.cut(code);
+        let told = json!([done(Some("completed"), None, 0), "drained"]);
+        assert_eq!(bench.take_told(), told, "{code}");
+        assert_eq!(bench.state(), "closed");
+        bench.advance(3_600_000);
+        assert_eq!(bench.take_told(), json!([]));
+    }
+    // What was not acknowledged goes out on the next link, late or not (R10a).
+    let mut bench = Bench::connected(json!({"acknowledged": true}));
+    bench.send(1).unwrap();
+    bench.send(2).unwrap();
+    bench.settle();
+    bench.frame(json!({"type": "ended", "status": "failed", "error": "boom", "lastSeq": 1}));
+    bench.cut(1006);
+    assert_eq!((bench.state(), bench.take_told()), ("reconnecting", json!([{"reconnecting": 1}])));
+}
+
+#[test]
 fn draining_ends_without_a_4000_after_the_last_acknowledgement() {
     let mut bench = Bench::connected(json!({"acknowledged": true}));
-    bench.wrapper.fail("boom", bench.now).unwrap();
+    bench.wrapper.fail("boom", None, bench.now).unwrap();
     bench.settle();
     assert_eq!(bench.take_sent(), json!([["error", {"error": "boom", "fatal": true}, 1]]));
     bench.advance(5_000);

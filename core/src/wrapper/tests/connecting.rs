@@ -170,8 +170,9 @@ fn a_first_connection_is_retried_when_asked_for() {
 
 #[test]
 fn a_later_attempt_that_is_not_answered_is_a_failed_one() {
-    let mut bench =
-        Bench::connected(json!({"dial_timeout_ms": 2_000, "upgrade_timeout_ms": 3_000}));
+    let mut bench = Bench::connected(json!({
+        "dial_timeout_ms": 2_000, "upgrade_timeout_ms": 3_000, "authorize_timeout_ms": 2_000,
+    }));
     bench.cut(close::DROPPED);
     bench.advance(5_999);
     assert_eq!(bench.take_told(), json!([{"reconnecting": 1}]));
@@ -232,7 +233,7 @@ fn nothing_leaks_into_the_next_execution() {
     assert_eq!(bench.close(), 2);
     assert_eq!(bench.close(), 0);
     assert_eq!(bench.wrapper.outcome(), Some(&Outcome::Closed { unacknowledged: 2 }));
-    assert_eq!(bench.send(3), Err(Error::Closed));
+    assert_eq!(bench.send(3).unwrap_err().name(), "Closed");
     assert_eq!(bench.wrapper.next_deadline(), None);
     bench.told.clear();
 
@@ -250,9 +251,9 @@ fn nothing_leaks_into_the_next_execution() {
 #[test]
 fn a_refusal_is_final_only_with_our_header() {
     let cases = [
-        (Refusal::NotFound, "the coordinator refused the link (not_found)"),
-        (Refusal::Unauthorized, "the coordinator refused the link (unauthorized)"),
-        (Refusal::BadRequest, "the coordinator refused the link (bad_request)"),
+        (Refusal::NotFound, "the coordinator refused the link (not_found): refused"),
+        (Refusal::Unauthorized, "the coordinator refused the link (unauthorized): refused"),
+        (Refusal::BadRequest, "the coordinator refused the link (bad_request): refused"),
     ];
     for (refusal, reason) in cases {
         let mut bench = Bench::with_job(json!({}), &[]);
@@ -266,6 +267,33 @@ fn a_refusal_is_final_only_with_our_header() {
         bench.refused(Some(refusal));
         assert_eq!(bench.state(), "closed");
         assert_eq!(bench.take_told(), json!([{"disconnected": reason}, {"abort": "SIGTERM"}]));
+    }
+}
+
+/// It said only that it was closed.
+#[test]
+fn giving_up_says_what_answers_where_no_server_of_ours_does() {
+    let answered = |status: u16, detail: &str| Refused {
+        status: Some(status),
+        detail: detail.into(),
+        ..Refused::default()
+    };
+    let gave_up = "ingest websocket closed (reconnection failed)";
+    for (answers, told) in [
+        (vec![answered(404, "http://x answered 404")], format!("{gave_up}: http://x answered 404")),
+        (vec![answered(404, "no"), answered(503, "soon")], gave_up.to_owned()),
+        (vec![answered(503, "soon"), answered(200, "a page")], format!("{gave_up}: a page")),
+        (vec![answered(401, "no")], gave_up.to_owned()),
+    ] {
+        let mut bench = Bench::connected(json!({"reconnect_attempts": answers.len()}));
+        bench.cut(close::DROPPED);
+        for answer in answers {
+            bench.advance(8_000);
+            bench.wrapper.handle_refused(bench.attempt, answer, bench.now);
+            bench.settle();
+        }
+        let last = bench.told.last().cloned();
+        assert_eq!(last, Some(json!({"disconnected": told})));
     }
 }
 
@@ -306,12 +334,31 @@ fn not_active_is_how_it_ended_and_no_disconnect() {
         status: Some(409),
         refusal: Some(Refusal::NotActive),
         execution_status: crate::session::records::Status::parse("failed"),
-        detail: String::new(),
+        ..Refused::default()
     };
     bench.wrapper.handle_refused(2, refused, bench.now);
     bench.settle();
     assert_eq!(bench.take_told(), json!([done(Some("failed"), None, 1), {"abort": "SIGTERM"}]));
     assert_eq!(bench.held(), (0, 0));
+}
+
+/// A busy server or proxy says how long; not for ever, whoever asks for that.
+#[test]
+fn the_wait_that_a_refusal_asks_for_is_kept_up_to_the_longest_of_ours() {
+    for (asked, wait) in
+        [(None, 2_000), (Some(500), 2_000), (Some(3_000), 3_000), (Some(99_000), 8_000)]
+    {
+        let mut bench = Bench::connected(json!({"acknowledged": true}));
+        bench.cut(close::DROPPED);
+        bench.advance(1_000);
+        let refused = Refused { status: Some(503), retry_after_ms: asked, ..Refused::default() };
+        bench.wrapper.handle_refused(2, refused, bench.now);
+        bench.settle();
+        assert_eq!(
+            (bench.state(), bench.wrapper.next_deadline()),
+            ("reconnecting", Some(bench.now + wait))
+        );
+    }
 }
 
 #[test]
@@ -371,4 +418,26 @@ fn commands_and_pings_from_the_coordinator() {
     bench.settle();
     assert_eq!(bench.take_told(), json!([{"command": {"type": "dance", "steps": 2}}]));
     assert_eq!(bench.state(), "connected");
+}
+
+/// Both were `Closed`, which says that somebody had closed it.
+#[test]
+fn who_wants_more_of_a_wrapper_that_gave_up_is_told_why() {
+    let mut bench = Bench::new(json!({"acknowledged": true}));
+    bench.open("e").unwrap();
+    bench.opened(1, Some(2));
+    bench.cut(close::DROPPED);
+    let why = bench.send(1).unwrap_err();
+    assert!(matches!(&why, Error::Disconnected { reason } if reason.contains("1006")), "{why}");
+    assert_eq!(bench.wrapper.complete(0, None, bench.now), Err(why.clone()));
+    bench.job("e", &[]).unwrap();
+    assert_eq!(bench.wrapper.begin_turn(bench.now), Err(why));
+
+    let mut bench = Bench::connected(json!({"acknowledged": true}));
+    bench.cut(close::REPLACED);
+    assert_eq!(bench.send(1), Err(Error::Superseded));
+
+    let mut bench = Bench::connected(json!({"acknowledged": true}));
+    bench.close();
+    assert_eq!(bench.send(1).unwrap_err().name(), "Closed");
 }

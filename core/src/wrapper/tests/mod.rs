@@ -2,10 +2,9 @@
 
 mod acknowledged;
 mod connecting;
-mod coordinator;
+mod endings;
 mod lines;
 mod overflowing;
-mod properties;
 mod runs;
 mod table;
 
@@ -162,7 +161,7 @@ impl Bench {
     }
 
     fn agent(&mut self, event_type: &str, properties: Value) -> Result<(), Error> {
-        let result = self.wrapper.handle_agent_event(event_type, &properties, self.now);
+        let result = self.wrapper.handle_agent_event(event_type, &properties.to_string(), self.now);
         self.settle();
         result
     }

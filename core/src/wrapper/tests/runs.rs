@@ -154,6 +154,18 @@ fn a_kill_is_acted_on_once_per_job_and_signal() {
 }
 
 #[test]
+fn a_kill_is_acted_on_whatever_stands_beside_it() {
+    for beside in [r#""\ud800""#, "1e999", r#"[{"x":-1e999}]"#] {
+        let mut bench = Bench::with_job(json!({}), &[]);
+        bench.turn();
+        let frame = format!(r#"{{"x":{beside},"type":"kill","signal":"SIGTERM"}}"#);
+        bench.wrapper.handle_frame(bench.attempt, &frame, bench.now);
+        bench.settle();
+        assert_eq!(bench.take_told(), json!([{"abort": "SIGTERM"}]), "{frame}");
+    }
+}
+
+#[test]
 fn a_kill_that_comes_again_after_a_reconnect_is_not_told_twice() {
     let mut bench = Bench::with_job(json!({}), &[]);
     bench.turn();
@@ -194,9 +206,9 @@ fn an_aborted_run_sends_no_complete() {
     bench.idle();
     bench.take_types();
     // The host's program ended just then: it was asked to stop, so it was interrupted.
-    bench.wrapper.complete(0, None, bench.now).unwrap();
+    bench.wrapper.complete(143, None, bench.now).unwrap();
     bench.settle();
-    assert_eq!(bench.take_types(), ["interrupted"]);
+    assert_eq!(bench.take_sent(), json!([["interrupted", {"exitCode": 143}]]));
     bench.aborted();
     bench.advance(1_000);
     assert_eq!(bench.take_told(), json!([{"abort": "SIGTERM"}, "drained"]));
@@ -208,7 +220,7 @@ fn an_abort_that_nobody_asked_for_is_ignored() {
     bench.turn();
     bench.aborted();
     assert_eq!((bench.take_types(), bench.take_told()), (vec![], json!([])));
-    bench.wrapper.interrupted(Some("Ctrl-C"), bench.now).unwrap();
+    bench.wrapper.interrupted(Some("Ctrl-C"), None, bench.now).unwrap();
     bench.settle();
     assert_eq!(bench.take_sent(), json!([["interrupted", {"reason": "Ctrl-C"}]]));
 }
@@ -250,8 +262,8 @@ fn after_its_own_ending_the_run_takes_nothing_more() {
     let mut bench = Bench::with_job(json!({}), &[]);
     bench.turn();
     bench.send_as("interrupted", json!({"reason": "x"}), false).unwrap();
-    assert_eq!(bench.send(1), Err(Error::Closed));
-    assert_eq!(bench.wrapper.begin_turn(bench.now), Err(Error::Closed));
+    assert_eq!(bench.send(1).unwrap_err().name(), "Closed");
+    assert_eq!(bench.wrapper.begin_turn(bench.now).unwrap_err().name(), "Closed");
     assert!(bench.wrapper.has_room(), "whoever waits for room is to find out");
     bench.agent("message.updated", json!({})).unwrap();
     kill(&mut bench, "SIGKILL");

@@ -107,6 +107,7 @@ impl Workload {
             Ok(faults) if faults.is_empty() => self.promise(next),
             Ok(faults) => return Err(format!("refused: {faults:?}")),
             Err(CommitError::Lost(text)) => return Err(text),
+            Err(CommitError::Gone(gone)) => return Err(gone.detail),
             Err(CommitError::Unknown(text)) => {
                 // Either is possible now, and neither is promised.
                 self.possible.push(next);
@@ -288,6 +289,7 @@ fn execution(id: &str, status: Status) -> ExecutionRecord {
         former_producers: Vec::new(),
         own_ending: false,
         reconnects: 0,
+        exit_code: None,
         lease: None,
     }
 }
