@@ -304,7 +304,7 @@ test-node: $(EXTENSION) $(STAMPS)/node
 ALL ?=
 .PHONY: proof
 proof: $(EXTENSION) $(RUST_DRIVER) ## What takes longer: mutations, long seeds, fuzzers (tests/proof); ALL=1 for more of each.
-	$(if $(ALL),export STAYLINE_LONG=$${STAYLINE_LONG:-4} FUZZ_MINUTES=$${FUZZ_MINUTES:-3};) \
+	$(if $(ALL),export STAYLINE_LONG=$${STAYLINE_LONG:-4} FUZZ_MINUTES=$${FUZZ_MINUTES:-3} FUZZ_RUNS=0 FUZZ_SEED=0;) \
 	shopt -s nullglob; for proof in tests/proof/*.sh tests/proof/*.py; do \
 		echo "proof: $$proof"; \
 		case $$proof in *.sh) bash $$proof;; *) $(BIN)/python $$proof;; esac; done
@@ -313,10 +313,11 @@ proof: $(EXTENSION) $(RUST_DRIVER) ## What takes longer: mutations, long seeds, 
 MINUTES ?= 1
 TARGETS ?=
 SEED ?= 0
+RUNS ?= 0
 .PHONY: fuzz
 fuzz: $(EXTENSION) ## Try what strangers may write: MINUTES=1 for each of TARGETS="frames requests …".
 	@bash tests/capi/packages.sh "building the fuzzers" g++
-	CARGO=$(CARGO) $(BIN)/python fuzz/run.py --minutes $(MINUTES) --seed $(SEED) $(TARGETS)
+	CARGO=$(CARGO) $(BIN)/python fuzz/run.py --minutes $(MINUTES) --runs $(RUNS) --seed $(SEED) $(TARGETS)
 
 # --- upkeep -------------------------------------------------------------------------------------------
 

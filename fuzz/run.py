@@ -1,6 +1,6 @@
 """Builds the fuzzers and runs them, some at a time, each for so long.
 
-    fuzz/run.py [--minutes 1] [--at-a-time 2] [--seed 0] [TARGET...]
+    fuzz/run.py [--minutes 1] [--runs 0] [--at-a-time 2] [--seed 0] [TARGET...]
 
 Seeds are in ``seeds/TARGET.txt``, one a line, with escapes as in Python's ``b"…"``; what is found
 besides is kept below ``target/fuzz/corpus`` and used again. An input that breaks something is
@@ -106,7 +106,7 @@ def as_seed(data: bytes) -> str:
     return ascii(data)[2:-1]
 
 
-def fuzz(program: Path, name: str, seconds: int, seed: int) -> Outcome:
+def fuzz(program: Path, name: str, seconds: int, runs: int, seed: int) -> Outcome:
     """Runs one target."""
     corpus, found = TARGET / "corpus" / name, TARGET / "found" / name
     for folder in (corpus, found):
@@ -119,6 +119,7 @@ def fuzz(program: Path, name: str, seconds: int, seed: int) -> Outcome:
         f"-max_len={LONGEST.get(name, LONGEST_ELSE)}",
         f"-timeout={SLOWEST}",
         f"-seed={seed}",
+        f"-runs={runs or -1}",
         f"-artifact_prefix={found}/",
         "-rss_limit_mb=4096",
         "-print_final_stats=1",
@@ -155,6 +156,9 @@ def main() -> int:
     names = [*targets(), PYTHON_TARGET]
     parser = argparse.ArgumentParser(prog="fuzz/run.py", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, default=1.0, help="for each target (default: 1)")
+    parser.add_argument(
+        "--runs", type=int, default=0, help="no more inputs than so many each (default: any number)"
+    )
     parser.add_argument("--at-a-time", type=int, default=2, help="side by side (default: 2)")
     parser.add_argument(
         "--seed", type=int, default=0, help="of the random numbers (default: another each time)"
@@ -165,11 +169,12 @@ def main() -> int:
     if unknown := set(chosen) - set(names):
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     seconds = max(1, round(arguments.minutes * 60))
-    seed = arguments.seed
     program = build() if set(chosen) - {PYTHON_TARGET} else Path()
 
     def run(name: str) -> Outcome:
-        return run_lines(seconds) if name == PYTHON_TARGET else fuzz(program, name, seconds, seed)
+        if name == PYTHON_TARGET:
+            return run_lines(seconds)
+        return fuzz(program, name, seconds, arguments.runs, arguments.seed)
 
     is_fine = True
     with ThreadPoolExecutor(arguments.at_a_time) as pool:

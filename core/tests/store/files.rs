@@ -93,6 +93,19 @@ fn places_where_no_file_can_be_are_told_apart() {
     fs::write(&file, "").unwrap();
     assert!(detail(file.join("runs.db")).contains("is not a folder"));
     assert!(matches!(open(Path::new("a\0b")), Err(Error::InvalidArgument { .. })));
+    // No file has these names, though one without the slash may be there, or could be made.
+    for path in ["file/", "file//", "new/", "new/.", "new/./"] {
+        let path = folder.path().join(path);
+        let told = open(&path).err();
+        let Some(Error::InvalidArgument { what }) = told else { panic!("{path:?}: {told:?}") };
+        assert!(what.contains("leave the last slash out"), "{what}");
+        let told = SqliteStore::open_read_only(&path).err();
+        assert!(matches!(told, Some(Error::InvalidArgument { .. })), "{told:?}");
+    }
+    let itself = folder.path().join("itself");
+    std::os::unix::fs::symlink(&itself, &itself).unwrap();
+    assert!(detail(itself.clone()).contains("leads to itself"));
+    fs::remove_file(itself).unwrap();
     assert_eq!(names_in(folder.path()), ["file"]);
     let missing = folder.path().join("runs.db");
     let told = SqliteStore::open_read_only(&missing).unwrap_err();

@@ -55,6 +55,23 @@ fn another_name_of_the_file_is_the_same_file() {
 }
 
 #[test]
+fn a_link_to_a_file_that_is_not_there_yet_is_that_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    let (first, second) = (folder.path().join("first.db"), inner.join("second.db"));
+    std::os::unix::fs::symlink("inner/second.db", &first).unwrap();
+    std::os::unix::fs::symlink("../runs.db", &second).unwrap();
+    let store = open(&first).unwrap();
+    assert!(folder.path().join("runs.db-owner").exists());
+    for name in [&second, &folder.path().join("runs.db"), &first] {
+        assert!(matches!(open(name), Err(Error::StoreInUse { .. })), "{name:?}");
+    }
+    drop(store);
+    open(&second).unwrap();
+}
+
+#[test]
 fn readers_know_the_owner_and_leave_it_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("runs.db");

@@ -243,30 +243,56 @@ fn prepare(connection: &Connection, is_read_only: bool) -> rusqlite::Result<()> 
     Ok(())
 }
 
+/// How many symbolic links are followed to a file that is not there yet, as Linux does.
+const MOST_LINKS: usize = 40;
+
 /// One name for one file: two owners of one file under two names would be two owners. Being
 /// absolute, it is never taken for one of SQLite's special names.
 fn real_path(path: &Path) -> Result<PathBuf, Error> {
     let shown = path.display();
-    if path.as_os_str().as_encoded_bytes().contains(&0) {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if bytes.contains(&0) {
         return Err(Error::invalid(format!("the path {shown:?} contains a NUL")));
     }
     let failed = |detail: String| Err(Error::StoreError { detail });
     if path.is_dir() {
         return failed(format!("{shown} is a directory; name a file in it"));
     }
-    if let Ok(real) = path.canonicalize() {
-        return Ok(real);
+    // `Path` forgets what stands behind the last name: without it this would be another file.
+    if bytes.ends_with(b"/") || bytes.ends_with(b"/.") {
+        return Err(Error::invalid(format!(
+            "the path {shown:?} is that of a directory; leave the last slash out, or name a file \
+             in it"
+        )));
     }
-    let (Ok(absolute), Some(name)) = (std::path::absolute(path), path.file_name()) else {
-        return failed(format!("{shown} names no file"));
-    };
-    let folder = absolute.parent().unwrap_or(Path::new("/"));
-    match folder.canonicalize() {
-        Ok(folder) if folder.is_dir() => Ok(folder.join(name)),
-        Ok(folder) => failed(format!("{} is not a folder; choose another path", folder.display())),
-        Err(error) => failed(format!(
-            "the folder {} cannot be used; make it first ({error})",
-            folder.display()
-        )),
+    let mut named = path.to_owned();
+    for _ in 0..=MOST_LINKS {
+        if let Ok(real) = named.canonicalize() {
+            return Ok(real);
+        }
+        let (Ok(absolute), Some(name)) = (std::path::absolute(&named), named.file_name()) else {
+            return failed(format!("{shown} names no file"));
+        };
+        let folder = absolute.parent().unwrap_or(Path::new("/"));
+        let folder = match folder.canonicalize() {
+            Ok(folder) if folder.is_dir() => folder,
+            Ok(folder) => {
+                let folder = folder.display();
+                return failed(format!("{folder} is not a folder; choose another path"));
+            }
+            Err(error) => {
+                let folder = folder.display();
+                return failed(format!(
+                    "the folder {folder} cannot be used; make it first ({error})"
+                ));
+            }
+        };
+        let file = folder.join(name);
+        match file.read_link() {
+            // It leads to a file that is not there yet.
+            Ok(target) => named = folder.join(target),
+            Err(_) => return Ok(file),
+        }
     }
+    failed(format!("{shown} is a symbolic link that leads to itself"))
 }
