@@ -44,7 +44,7 @@ CAPI_SOURCES := $(shell find core/src ffi/src sqlite-locks/src -name '*.rs' -o -
 	Cargo.toml Cargo.lock core/Cargo.toml ffi/Cargo.toml sqlite-locks/Cargo.toml sqlite-locks/build.rs $(shell find include -name '*.h*')
 DRIVER_SOURCES = $(shell find tests/drivers -type f)
 PYTHON_CODE := $(wildcard python/stayline python/stayline_command tests/python tests/capi \
-	tests/node/lib tests/proof benches fuzz examples docs)
+	tests/node/lib tests/proof benches fuzz ffi/manual examples docs)
 
 # The newest that Rust 1.95 can build.
 CARGO_C_VERSION := 0.10.24+cargo-0.98.0
@@ -108,7 +108,7 @@ $(CARGO_C_STAMP):
 	@mkdir -p $(STAMPS) && touch $@
 
 CAPI_PACKAGES := pkg-config cmake g++ clang libclang-rt-14-dev valgrind libcjson-dev \
-	nlohmann-json3-dev libboost-dev libsqlite3-dev libwebsockets-dev abigail-tools
+	nlohmann-json3-dev libboost-dev libsqlite3-dev libwebsockets-dev abigail-tools doxygen
 $(STAMPS)/capi-packages: tests/capi/packages.sh
 	@bash $< "testing the C library" $(CAPI_PACKAGES)
 	@mkdir -p $(STAMPS) && touch $@
@@ -325,6 +325,14 @@ fuzz: $(EXTENSION) ## Try what strangers may write: MINUTES=1 for each of TARGET
 docs: $(EXTENSION) ## Write docs/settings.md and docs/errors.md from the tables, and the docstrings of the stub.
 	$(CARGO) test --workspace --test documentation || $(CARGO) test --workspace --test documentation
 	$(BIN)/python tests/python/stub_docs.py
+
+# Every item of both headers, by noun, with links from each rule that is cited to its text.
+.PHONY: manual
+manual: ## Write the reference manual of the C and C++ headers (doxygen): target/manual/html/index.html.
+	@bash tests/capi/packages.sh "writing the manual" doxygen
+	@rm -rf target/manual && mkdir -p target
+	@STAYLINE_VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml) PYTHON=$(PYTHON) doxygen ffi/manual/Doxyfile
+	@echo "the manual is in target/manual/html/index.html"
 
 .PHONY: pictures
 pictures: $(EXTENSION) ## Take the captures and pictures of docs/cli.md anew (tmux, chromium).

@@ -55,7 +55,8 @@
  *
  * What stays. Threads end with the _close or _free of what they serve, but for those named
  *   stayline-net, which serve all sockets of the process: they stay, from the first server or
- *   wrapper to the end of the process. So dlclose leaves the library where it is.
+ *   wrapper until exit, which ends them behind all functions and destructors of yours. So dlclose
+ *   leaves the library where it is.
  *
  * Fork. In a forked child every object of the parent is inert: calls answer FORK_ERROR, looks
  *   answer nothing, freeing lets go of memory only. New objects work.

@@ -17,9 +17,10 @@
 // Texts are UTF-8. A function reads the std::string_view that it is given during the call only.
 //   JSON is text; use it with whatever library you like.
 //
-// Errors are exceptions, see stayline/error.hpp; without them see STAYLINE_EXCEPTIONS. Besides those that comments name, everything may
-//   throw InvalidArgument (moved from; no UTF-8), ForkError and Panic, and std::bad_alloc. Taking
-//   where nothing came in time is no error: it returns std::nullopt.
+// Errors are exceptions, see stayline/error.hpp; without them see STAYLINE_EXCEPTIONS. Besides
+//   those that comments name, everything may throw InvalidArgument (moved from; no UTF-8), ForkError
+//   and Panic, and std::bad_alloc. Taking where nothing came in time is no error: it returns
+//   std::nullopt.
 //
 // Time is std::chrono: a Moment has ms; a TimeLimit is how long to wait, `for_ever` by default.
 //

@@ -5,8 +5,10 @@
 //! crashes hears of those, too.
 
 use std::io;
+use std::os::unix::thread::JoinHandleExt;
 use std::thread::{Builder, JoinHandle};
 
+use nix::sys::pthread::pthread_self;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
 /// Raised by what a thread does itself; blocked, they would end the process without a word.
@@ -25,6 +27,14 @@ pub fn spawn<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<JoinHandle<T>> {
     without_signals(|| Builder::new().name(name.to_owned()).spawn(work))
+}
+
+/// Whether the caller runs on this thread. `std::thread::current` would tell it, too; but it makes a
+/// record of the thread, and on a host's main thread that stays until the process is gone, which
+/// leak checkers report. So whatever a host's thread may run does without it, and without channels
+/// of the standard library, which use it where they wait.
+pub fn is_own<T>(thread: &JoinHandle<T>) -> bool {
+    thread.as_pthread_t() == pthread_self()
 }
 
 /// Blocks all signals on this thread while `work` runs: threads that it starts have them blocked

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::ffi::c_void;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use stayline::Error;
 use stayline::lock::Mutex;
@@ -136,7 +136,7 @@ impl Hub {
         let callers = std::mem::take(&mut *self.callers.lock());
         for caller in callers {
             // A callback that frees its wrapper, which it must not, cannot be waited for.
-            if caller.thread().id() != thread::current().id() {
+            if !threads::is_own(&caller) {
                 // A panic in it has been told.
                 let _ = caller.join();
             }

@@ -28,6 +28,7 @@ mod coordinator;
 mod error;
 mod event;
 mod execution;
+mod exit;
 mod home;
 mod hub;
 mod interrupt;

@@ -9,6 +9,7 @@ use stayline::net::server::{self, Authorization, Server, ServerLimits, ServerOpt
 use crate::boundary::{self, object};
 use crate::callback::Callback;
 use crate::error::{OutError, stayline_status};
+use crate::exit;
 use crate::home::Home;
 use crate::structs::{self, versioned};
 use crate::text::stayline_view;
@@ -243,6 +244,7 @@ pub(crate) fn serve(
     options: ServerOptions,
 ) -> Result<Serving, Error> {
     home.coordinator.check_open()?;
+    exit::arrange();
     let core = server::serve(home.coordinator.clone(), address, options)?;
     let address = core.address().to_string();
     let running = Arc::new(Running { core });

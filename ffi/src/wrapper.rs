@@ -15,6 +15,7 @@ use stayline::wrapper::State;
 use crate::bell::Bell;
 use crate::boundary::{self, Guard, Object, object, required};
 use crate::error::{Failure, OutError, stayline_status};
+use crate::exit;
 use crate::hub::Hub;
 use crate::settings::{self, stayline_settings};
 use crate::signal::stayline_signal;
@@ -107,6 +108,7 @@ pub extern "C" fn stayline_wrapper_open(
         let url = options.url.text("url")?.to_owned();
         let session_id = options.session_id.text("session_id")?.to_owned();
         let execution_id = options.execution_id.text("execution_id")?.to_owned();
+        exit::arrange();
         let core = Wrapper::open(WrapperOptions {
             url: url.clone(),
             session_id: session_id.clone(),

@@ -70,11 +70,15 @@ def test_the_whole_host_prints_what_the_page_says(
     assert printed(program, tmp_path) == blocks("text")[0]
 
 
-#: How a host may be built and run: plainly, by sanitizers, under valgrind.
-WAYS = {
-    "plain": ([], []),
-    "sanitized": (["-fsanitize=address,undefined", "-fno-sanitize-recover=all"], []),
-    "valgrind": ([], [*VALGRIND, "--quiet"]),
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+UNDER_VALGRIND = [*VALGRIND, "--quiet"]
+#: How a host may be built and run: with which flags, from the archive or not, under what.
+WAYS: dict[str, tuple[list[str], bool, list[str]]] = {
+    "plain": ([], False, []),
+    "sanitized": (SANITIZERS, False, []),
+    "valgrind": ([], False, UNDER_VALGRIND),
+    "sanitized archive": (SANITIZERS, True, []),
+    "archive under valgrind": ([], True, UNDER_VALGRIND),
 }
 
 
@@ -83,10 +87,10 @@ WAYS = {
 def test_the_whole_host_says_what_went_wrong(
     compile: Compile, language: str, suffix: str, way: str, tmp_path: Path
 ) -> None:
-    flags, around = WAYS[way]
+    flags, static, around = WAYS[way]
     path = tmp_path / f"host.{suffix}"
     path.write_text(blocks("c" if language == "c" else "cpp")[0])
-    program = compile(path, language=language, flags=flags)
+    program = compile(path, language=language, flags=flags, static=static)
 
     def run(folder: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -115,9 +115,14 @@ impl Engine {
         let pruning = self.next_pruning(shared);
         let notification = self.next_notification_at(shared);
         let refused = self.next_try();
-        let next = [live, stored, pruning, notification, refused].into_iter().flatten().min();
         let retry = self.retry_at.filter(|_| self.has_to_retry());
-        let next = [next, retry].into_iter().flatten().min();
+        // Not `flatten().min()`: the compiler lets that compare what is none before it knows so, which
+        // valgrind takes for the use of an uninitialised value.
+        let soonest = [live, stored, pruning, notification, refused, retry]
+            .into_iter()
+            .map(|at| at.unwrap_or(Millis::MAX))
+            .fold(Millis::MAX, Millis::min);
+        let next = (soonest < Millis::MAX).then_some(soonest);
         // While the store fails, what is due waits for the next try.
         Ok(next.map(|at| self.retry_at.map_or(at, |retry_at| at.max(retry_at))))
     }

@@ -401,7 +401,7 @@ impl Owner {
         self.shared.close(orderly);
         let driver = self.driver.lock().take();
         if let Some(driver) = driver
-            && driver.thread().id() != std::thread::current().id()
+            && !threads::is_own(&driver)
             && driver.join().is_err()
         {
             tracing::error!("the coordinator's thread had panicked");

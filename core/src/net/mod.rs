@@ -20,6 +20,13 @@ mod percent;
 mod runtime;
 mod tcp;
 
+/// Ends the threads of this process that drive sockets, and waits for them, at most a second. For
+/// the end of a process: servers and wrappers that are still there stop where they are, and new
+/// ones do nothing. In a forked child what its parent has is left alone.
+pub fn shut_down() {
+    runtime::shut_down(std::time::Duration::from_secs(1));
+}
+
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "server")]

@@ -8,9 +8,11 @@
 //! so that a lock held by another thread at the moment of the fork cannot block the child.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use crate::lock::Mutex;
 #[cfg(feature = "client")]
 use crate::net::client::Lookups;
 use crate::{Error, threads};
@@ -29,7 +31,9 @@ type Kind = (u32, usize);
 /// A runtime, and what belongs to the same process.
 struct Made {
     kind: Kind,
-    runtime: Runtime,
+    handle: Handle,
+    /// Gone when it was shut down.
+    runtime: Mutex<Option<Runtime>>,
     #[cfg(feature = "client")]
     lookups: Lookups,
 }
@@ -60,7 +64,7 @@ pub(crate) fn lookups() -> Result<&'static Lookups, Error> {
 
 /// This process's runtime with so many workers. [`Error::LimitExceeded`] as above.
 pub(crate) fn of_workers(workers: usize) -> Result<&'static Handle, Error> {
-    Ok(made_of(&FIRST, (std::process::id(), workers))?.runtime.handle())
+    Ok(&made_of(&FIRST, (std::process::id(), workers))?.handle)
 }
 
 fn made_of(first: &'static Slot, kind: Kind) -> Result<&'static Made, Error> {
@@ -71,17 +75,45 @@ fn made_of(first: &'static Slot, kind: Kind) -> Result<&'static Made, Error> {
             // Of another number of workers; or made by an ancestor: never dropped, never used.
             Some(_) => slot = slot.next.get_or_init(|| Box::new(Slot::new())),
             None => {
+                let runtime = build(kind.1)?;
                 let made = Made {
                     kind,
-                    runtime: build(kind.1)?,
+                    handle: runtime.handle().clone(),
+                    runtime: Mutex::new(Some(runtime)),
                     #[cfg(feature = "client")]
                     lookups: Lookups::default(),
                 };
                 if let Err(surplus) = slot.made.set(made) {
-                    // Another thread was quicker. Not waiting: this may be a runtime's thread.
-                    surplus.runtime.shutdown_background();
+                    // Another thread was quicker.
+                    surplus.shut_down(Duration::ZERO);
                 }
             }
+        }
+    }
+}
+
+/// Ends this process's threads that drive sockets and waits for them, at most `limit` for each
+/// runtime. What still runs on them is dropped as it stands, and nothing runs on them afterwards.
+pub(crate) fn shut_down(limit: Duration) {
+    let own = std::process::id();
+    let mut slot = Some(&FIRST);
+    while let Some(made) = slot.and_then(|slot| slot.made.get()) {
+        // An ancestor's threads are not here.
+        if made.kind.0 == own {
+            made.shut_down(limit);
+        }
+        slot = slot.and_then(|slot| slot.next.get()).map(|next| &**next);
+    }
+}
+
+impl Made {
+    fn shut_down(&self, limit: Duration) {
+        let Some(runtime) = self.runtime.lock().take() else { return };
+        // A runtime's own thread cannot wait for itself.
+        if limit.is_zero() || Handle::try_current().is_ok() {
+            runtime.shutdown_background();
+        } else {
+            runtime.shutdown_timeout(limit);
         }
     }
 }
@@ -115,11 +147,37 @@ mod tests {
     #[test]
     fn a_forked_child_makes_its_own_and_leaves_the_inherited_one_alone() {
         let first: &'static Slot = Box::leak(Box::new(Slot::new()));
-        let parents = made_of(first, (100, 2)).unwrap().runtime.handle().id();
-        let childs = made_of(first, (101, 2)).unwrap().runtime.handle().id();
+        let parents = made_of(first, (100, 2)).unwrap().handle.id();
+        let childs = made_of(first, (101, 2)).unwrap().handle.id();
         assert_ne!(parents, childs);
-        assert_eq!(made_of(first, (101, 2)).unwrap().runtime.handle().id(), childs);
-        assert_eq!(made_of(first, (100, 2)).unwrap().runtime.handle().id(), parents);
+        assert_eq!(made_of(first, (101, 2)).unwrap().handle.id(), childs);
+        assert_eq!(made_of(first, (100, 2)).unwrap().handle.id(), parents);
+    }
+
+    #[test]
+    fn what_was_shut_down_runs_nothing_more_and_holds_up_nobody() {
+        let first: &'static Slot = Box::leak(Box::new(Slot::new()));
+        let made = made_of(first, (100, 2)).unwrap();
+        let (tell, told) = std::sync::mpsc::channel::<()>();
+        made.handle.spawn(async move {
+            std::future::pending::<()>().await;
+            drop(tell);
+        });
+        made.shut_down(Duration::from_secs(30));
+        // The task went, and with it what it held.
+        assert!(told.recv().is_err());
+        let (tell, told) = std::sync::mpsc::channel();
+        made.handle.spawn(async move { tell.send(()) });
+        assert!(told.recv().is_err());
+        made.shut_down(Duration::from_secs(30));
+        // From within.
+        let other = made_of(first, (101, 2)).unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        other.handle.spawn(async move {
+            other.shut_down(Duration::from_secs(30));
+            tell.send(())
+        });
+        told.recv_timeout(Duration::from_secs(30)).unwrap();
     }
 
     #[test]

@@ -98,6 +98,11 @@ impl Authorizer {
         self.calls.lock().closed = true;
     }
 
+    /// Waits for the threads that ask nobody just now to end.
+    pub(super) fn end_threads(&self) {
+        self.pool.close();
+    }
+
     /// A number for one more question. `None`: nobody can be asked.
     fn enter(&self) -> Option<u64> {
         let mut calls = self.calls.lock();

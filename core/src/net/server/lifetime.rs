@@ -2,11 +2,12 @@
 //!
 //! Each task holds a [`Watch`]. When the last one is dropped, nothing of the server runs any more.
 
-use std::sync::mpsc;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use crate::lock::{Condvar, Mutex};
 use crate::net::runtime;
 
 /// How far the end of a server has come.
@@ -60,14 +61,50 @@ impl Lifetime {
     /// which panics on the threads of any runtime.
     pub(super) fn wait_until_over(&self, timeout: Duration) -> bool {
         let Ok(runtime) = runtime::handle() else { return false };
-        let (done, waiting) = mpsc::channel();
+        let end = Arc::new(End::default());
         let phase = self.phase.clone();
+        let telling = Telling(Arc::clone(&end));
         runtime.spawn(async move {
             phase.closed().await;
-            // Nobody listening means that nobody waits any more.
-            let _ = done.send(());
+            telling.0.tell(true);
         });
-        waiting.recv_timeout(timeout).is_ok()
+        end.wait(timeout)
+    }
+}
+
+/// Whether all tasks have ended, once that is known.
+#[derive(Default)]
+struct End {
+    known: Mutex<Option<bool>>,
+    changed: Condvar,
+}
+
+impl End {
+    fn tell(&self, is_over: bool) {
+        self.known.lock().get_or_insert(is_over);
+        self.changed.notify_all();
+    }
+
+    /// `false` when the time is over first.
+    fn wait(&self, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
+        let mut known = self.known.lock();
+        while known.is_none() {
+            let left = until.saturating_duration_since(Instant::now());
+            if self.changed.wait_for(&mut known, left).timed_out() {
+                break;
+            }
+        }
+        known.unwrap_or(false)
+    }
+}
+
+/// A runtime that was shut down drops it without having run it.
+struct Telling(Arc<End>);
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.0.tell(false);
     }
 }
 

@@ -277,6 +277,10 @@ impl Server {
         }
         // What was on its way is stored when this returns.
         self.shared.coordinator.settle();
+        self.shared.pools.close();
+        if let Some(authorizer) = &self.shared.authorizer {
+            authorizer.end_threads();
+        }
     }
 }
 

@@ -6,11 +6,12 @@
 //! and end when there is none. Where no thread can be made, that is told to whoever asked; it
 //! harms nobody else.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread::{JoinHandle, ThreadId};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -19,8 +20,12 @@ use crate::{Error, threads};
 
 /// How long a thread waits for more to do before it ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// How long closing a pool waits for threads that have nothing to do: they only have to wake up.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-type Job = Box<dyn FnOnce() + Send>;
+/// It says when the work is done, before it tells whoever asked for it: who closes the pool then is to
+/// wait for this thread, too.
+type Job = Box<dyn FnOnce(&dyn Fn()) + Send>;
 
 /// Threads for one kind of work.
 pub(super) struct Pool {
@@ -29,7 +34,7 @@ pub(super) struct Pool {
 
 struct Inner {
     name: &'static str,
-    spawn: fn(Arc<Inner>) -> io::Result<()>,
+    spawn: fn(Arc<Inner>) -> io::Result<JoinHandle<()>>,
     /// The most threads.
     most: usize,
     queue: Mutex<Queue>,
@@ -39,9 +44,13 @@ struct Inner {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
-    threads: usize,
+    threads: HashMap<ThreadId, JoinHandle<()>>,
+    /// Those that have left `threads`, and have only to return.
+    ended: Vec<JoinHandle<()>>,
     /// Threads that wait for a job.
     idle: usize,
+    /// Threads that do one.
+    working: usize,
     is_closed: bool,
 }
 
@@ -53,7 +62,7 @@ impl Pool {
     fn with_threads_by(
         name: &'static str,
         most: usize,
-        spawn: fn(Arc<Inner>) -> io::Result<()>,
+        spawn: fn(Arc<Inner>) -> io::Result<JoinHandle<()>>,
     ) -> Pool {
         let queue = Mutex::new(Queue::default());
         Pool { inner: Arc::new(Inner { name, spawn, most, queue, changed: Condvar::new() }) }
@@ -66,9 +75,11 @@ impl Pool {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
         let (done, waiting) = oneshot::channel();
-        self.push(Box::new(move || {
+        self.push(Box::new(move |finished| {
+            let result = catch_unwind(AssertUnwindSafe(work));
+            finished();
             // Nobody waits any more where the peer has gone.
-            let _ = done.send(catch_unwind(AssertUnwindSafe(work)));
+            let _ = done.send(result);
         }))?;
         match waiting.await {
             Ok(Ok(result)) => Ok(result),
@@ -84,13 +95,14 @@ impl Pool {
             self.inner.changed.notify_one();
             return Ok(());
         }
-        if queue.threads >= self.inner.most {
+        if queue.threads.len() >= self.inner.most {
             return Ok(());
         }
         match (self.inner.spawn)(Arc::clone(&self.inner)) {
-            Ok(()) => queue.threads += 1,
+            // Its first step is to wait for the lock that is held here.
+            Ok(thread) => drop(queue.threads.insert(thread.thread().id(), thread)),
             // One of those that are there comes to it.
-            Err(_) if queue.threads > 0 => self.inner.changed.notify_one(),
+            Err(_) if !queue.threads.is_empty() => self.inner.changed.notify_one(),
             Err(_) => {
                 queue.jobs.pop_back();
                 return Err(no_room());
@@ -98,10 +110,32 @@ impl Pool {
         }
         Ok(())
     }
+
+    /// Ends the threads and waits until they are gone, so that a host which ends after it has
+    /// closed its server leaves none behind. What is in the middle of its work, which may be who
+    /// calls this, ends after it.
+    pub(super) fn close(&self) {
+        let mut queue = self.inner.queue.lock();
+        queue.is_closed = true;
+        self.inner.changed.notify_all();
+        let until = Instant::now() + CLOSE_TIMEOUT;
+        while queue.threads.len() > queue.working {
+            let left = until.saturating_duration_since(Instant::now());
+            if self.inner.changed.wait_for(&mut queue, left).timed_out() {
+                break;
+            }
+        }
+        let ended = std::mem::take(&mut queue.ended);
+        drop(queue);
+        for thread in ended {
+            // A job's panic is told where it was asked for.
+            let _ = thread.join();
+        }
+    }
 }
 
-fn spawn(inner: Arc<Inner>) -> io::Result<()> {
-    threads::spawn("stayline-work", move || inner.work()).map(drop)
+fn spawn(inner: Arc<Inner>) -> io::Result<JoinHandle<()>> {
+    threads::spawn("stayline-work", move || inner.work())
 }
 
 /// There is no room for one more thread.
@@ -114,8 +148,9 @@ impl Inner {
         let mut queue = self.queue.lock();
         loop {
             if let Some(job) = queue.jobs.pop_front() {
+                queue.working += 1;
                 drop(queue);
-                job();
+                job(&|| self.queue.lock().working -= 1);
                 queue = self.queue.lock();
                 continue;
             }
@@ -129,12 +164,20 @@ impl Inner {
                 break;
             }
         }
-        queue.threads -= 1;
+        // Of those before, which have returned by now, nothing has to be known.
+        queue.ended.retain(|thread| !thread.is_finished());
+        if let Some(own) = queue.threads.remove(&std::thread::current().id()) {
+            queue.ended.push(own);
+        }
+        if queue.is_closed {
+            self.changed.notify_all();
+        }
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
+        // Not waiting: this may be a thread that drives sockets.
         self.inner.queue.lock().is_closed = true;
         self.inner.changed.notify_all();
     }
@@ -159,6 +202,13 @@ impl Pools {
             commands: Pool::new("carrying out a request", 32),
             reads: Pool::new("answering a request", 8),
             streams: Pool::new("reading a stream", 16),
+        }
+    }
+
+    /// [`Pool::close`] of each.
+    pub(super) fn close(&self) {
+        for pool in [&self.attaches, &self.commands, &self.reads, &self.streams] {
+            pool.close();
         }
     }
 }
@@ -192,7 +242,7 @@ mod tests {
         }
         let others = Arc::clone(&pools);
         assert_eq!(wait_for(async move { others.attaches.run(|| 7).await }), Ok(7));
-        assert!(pools.reads.inner.queue.lock().threads <= 8);
+        assert!(pools.reads.inner.queue.lock().threads.len() <= 8);
         drop(let_go);
     }
 
@@ -206,6 +256,36 @@ mod tests {
         assert_eq!(told, Err(Error::Panic { detail: "counting failed".into() }));
         assert_eq!(wait_for(async move { pool.run(|| 3).await }), Ok(3));
     }
+
+    #[test]
+    fn closing_waits_for_threads_without_work_and_for_no_others() {
+        let pool = Arc::new(Pool::new("waiting", 4));
+        let (begin, begun) = mpsc::channel();
+        let (let_go, held) = mpsc::channel::<()>();
+        let stuck = Arc::clone(&pool);
+        runtime::handle().unwrap().spawn(async move {
+            let wait = move || (begin.send(()), held.recv_timeout(Duration::from_secs(30)));
+            stuck.run(wait).await.map(drop)
+        });
+        begun.recv_timeout(Duration::from_secs(30)).unwrap();
+        let other = Arc::clone(&pool);
+        assert_eq!(wait_for(async move { other.run(|| 7).await }), Ok(7));
+        pool.close();
+        let threads = |pool: &Pool| pool.inner.queue.lock().threads.len();
+        assert_eq!(threads(&pool), 1);
+        let own = Arc::clone(&pool);
+        // From a thread of its own, which cannot wait for itself.
+        let closing = async move { own.clone().run(move || own.close()).await };
+        assert_eq!(wait_for(closing), Ok(()));
+        drop(let_go);
+        let until = Instant::now() + Duration::from_secs(30);
+        while threads(&pool) > 0 {
+            assert!(Instant::now() < until, "a thread stays");
+            std::thread::yield_now();
+        }
+        pool.close();
+    }
+
     #[test]
     fn without_room_for_a_thread_work_is_refused_or_done_by_those_that_are_there() {
         static LEFT: AtomicUsize = AtomicUsize::new(1);
