@@ -1,6 +1,6 @@
 # The door to everything: each target sets up what it needs below target/ and tests/node/.
 # Needed on the machine: Rust 1.95 (cargo, rustfmt, clippy), a C compiler, CPython 3.11 with pip,
-# make, and Node 20 with npm for the basic-mode tests. What the tests of the C side need is
+# make, and Node 20 with npm for the tests with other clients. What the tests of the C side need is
 # installed from Debian by root, and named to others (`tests/capi/packages.sh`); zsh, fish and
 # chromium too (`$(STAMPS)/tools`), and tests that need one of those that is missing are skipped.
 
