@@ -43,7 +43,7 @@ RUST_SOURCES := $(shell find core/src python/src sqlite-locks/src -name '*.rs' -
 CAPI_SOURCES := $(shell find core/src ffi/src sqlite-locks/src -name '*.rs' -o -name '*.c') $(wildcard ffi/cmake/* ffi/*.sh ffi/*.map ffi/build.rs) \
 	Cargo.toml Cargo.lock core/Cargo.toml ffi/Cargo.toml sqlite-locks/Cargo.toml sqlite-locks/build.rs $(shell find include -name '*.h*')
 DRIVER_SOURCES = $(shell find tests/drivers -type f)
-PYTHON_CODE := $(wildcard python/stayline python/stayline_command tests/python tests/capi \
+PYTHON_CODE := $(wildcard python/stayline python/stayline_command tests/python tests/capi tests/house \
 	tests/node/lib tests/proof benches fuzz ffi/manual examples docs)
 
 # The newest that Rust 1.95 can build.
@@ -184,10 +184,12 @@ capi: $(CARGO_CAPI_READY) ## Install the C library: PREFIX=/usr/local LIBDIR=lib
 .PHONY: uncapi
 uncapi: ## Take the C library away again: PREFIX=… LIBDIR=… DESTDIR=… as it was installed.
 	@prefix=$(if $(DESTDIR),$(abspath $(DESTDIR)))$(abspath $(PREFIX)); library=$$prefix/$(LIBDIR); \
-	rm -rf $$prefix/include/stayline $$library/cmake/stayline $$prefix/share/licenses/stayline; \
+	rm -rf $$prefix/include/stayline $$library/cmake/stayline $$prefix/share/licenses/stayline \
+		$$prefix/share/doc/stayline; \
 	rm -f $$prefix/include/stayline.h $$prefix/include/stayline.hpp $$library/pkgconfig/stayline.pc \
 		$$library/libstayline.a $$library/libstayline.so* $$library/libstayline*.dylib; \
-	rmdir -p --ignore-fail-on-non-empty $$library/cmake $$library/pkgconfig $$prefix/share/licenses 2>/dev/null || true; \
+	rmdir -p --ignore-fail-on-non-empty $$library/cmake $$library/pkgconfig $$prefix/share/licenses \
+		$$prefix/share/doc 2>/dev/null || true; \
 	echo "nothing of stayline is in $$prefix any more"
 
 # Each as TARGET=PROMISE, and for each one abi3 wheel and one for the interpreter without a GIL, which
@@ -222,7 +224,7 @@ test-python-meanwhile: $(STAMPS)/tools $(STAMPS)/capi-packages
 	wait $$building && built=0 || built=$$?; cat $$log; exit $$built
 
 .PHONY: lint
-lint: lint-rust lint-python lint-c ## Format, clippy, features, ruff, mypy, stubtest, C and C++ by two compilers.
+lint: lint-rust lint-python lint-c lint-house ## Format, clippy, features, ruff, mypy, stubtest, C and C++ by two compilers, the rules.
 
 .PHONY: lint-rust
 lint-rust: $(STAMPS)/venv
@@ -240,6 +242,7 @@ lint-python: $(EXTENSION)
 	$(BIN)/mypy --config-file python/pyproject.toml --strict -p stayline -p stayline_command
 	$(BIN)/mypy --config-file python/pyproject.toml --strict examples
 	$(BIN)/mypy --config-file python/pyproject.toml --strict tests/capi
+	$(BIN)/mypy --config-file python/pyproject.toml --strict tests/house ffi/manual
 	$(BIN)/python -m mypy.stubtest --mypy-config-file python/pyproject.toml stayline._internal
 
 # What tests/capi compiles, it compiles by both; building the drivers is the other half of this.
@@ -250,6 +253,11 @@ lint-c: $(STAMPS)/capi-packages
 	for source in benches/c/*.c; do gcc -std=c99 $$flags $$source; done; \
 	for source in benches/c/*.c tests/drivers/c/*.c; do clang -std=c99 $$flags $$source; done; \
 	for source in tests/drivers/cpp/*.cpp; do clang++ -std=c++17 $$flags $$source; done
+
+# What the documents say of the code, and the other way round.
+.PHONY: lint-house
+lint-house: $(STAMPS)/venv
+	cd tests/house && $(BIN)/python -m pytest -c ../../python/pyproject.toml --rootdir=../.. -q .
 
 .PHONY: test-rust
 test-rust: $(STAMPS)/venv
@@ -322,9 +330,10 @@ fuzz: $(EXTENSION) ## Try what strangers may write: MINUTES=1 for each of TARGET
 # --- upkeep -------------------------------------------------------------------------------------------
 
 .PHONY: docs
-docs: $(EXTENSION) ## Write docs/settings.md and docs/errors.md from the tables, and the docstrings of the stub.
+docs: $(EXTENSION) ## Write docs/settings.md, docs/errors.md, docs/rules-tested.md, and the docstrings of the stub.
 	$(CARGO) test --workspace --test documentation || $(CARGO) test --workspace --test documentation
 	$(BIN)/python tests/python/stub_docs.py
+	$(BIN)/python tests/house/citations.py --write
 
 # Every item of both headers, by noun, with links from each rule that is cited to its text.
 .PHONY: manual

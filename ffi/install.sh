@@ -29,6 +29,11 @@ if [ "$profile" = release ] && command -v strip >/dev/null; then
     strip --strip-debug "$library/libstayline.a"
 fi
 
+# The rules that the headers cite.
+manual=$destdir$prefix/share/doc/stayline
+mkdir -p "$manual"
+cp "$root/docs/rules.md" "$root/docs/errors.md" "$root/docs/settings.md" "$root/docs/wire.md" "$manual"
+
 licences=$destdir$prefix/share/licenses/stayline
 mkdir -p "$licences"
 cp "$root/LICENSE" "$licences/LICENSE"

@@ -4,7 +4,8 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Written by `cargo test -p stayline-ffi --test header`; do not edit it. A guide with a whole host
- * is in docs/c.md; the rules that are cited (R12) are those of every language.
+ * is in docs/c.md. The rules that are cited (R12) are those of every language: docs/rules.md, which is
+ * installed as share/doc/stayline/rules.md.
  *
  * Conventions
  *

@@ -2,9 +2,10 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 //
-// Header-only, over stayline.h, and without a behaviour of its own: a guide is in docs/c.md, the
-// rules that are cited (R12) are those of every language. This file includes all of them; each noun
-// has a file in stayline/, installed beside this one.
+// Header-only, over stayline.h, and without a behaviour of its own: a guide is in docs/c.md. The rules
+// that are cited (R12) are those of every language: docs/rules.md, which is installed as
+// share/doc/stayline/rules.md. This file includes all headers; each noun has one in stayline/,
+// installed beside this one.
 //
 // Objects own what they stand for. They are moved, never copied, and freed at their end. One that
 //   was moved from is refused with InvalidArgument. `get()` lends C's object.

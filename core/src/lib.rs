@@ -10,6 +10,9 @@
 //! [`coordinator::Coordinator`] keeps many sessions in a [`store`], and `net` puts sockets around
 //! both ends.
 //!
+//! What it does is written down as numbered rules, which comments and tests cite (`R12`):
+//! [docs/rules.md](https://github.com/stayline/stayline/blob/main/docs/rules.md).
+//!
 //! # Words
 //!
 //! | word | meaning |

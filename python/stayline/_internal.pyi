@@ -1,4 +1,8 @@
-"""The compiled part of ``stayline``: what its names are and take."""
+"""The compiled part of ``stayline``: what its names are and take.
+
+Rules that are cited (``R12``) are those of every language:
+https://github.com/stayline/stayline/blob/main/docs/rules.md
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta

@@ -191,6 +191,12 @@ def test_a_program_without_shared_libraries(
     assert "There is no dynamic section" in needed, needed
 
 
+def test_the_rules_that_the_headers_cite_go_along(prefix: Path) -> None:
+    folder = prefix / "share" / "doc" / "stayline"
+    for name in ("rules.md", "errors.md", "settings.md", "wire.md"):
+        assert (folder / name).read_bytes() == (ROOT / "docs" / name).read_bytes()
+
+
 def test_licences_go_along(prefix: Path) -> None:
     folder = prefix / "share" / "licenses" / "stayline"
     assert (folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()

@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(timeline.now(100), 5_000_000);
         assert_eq!(timeline.tick(1_001_000, 1_100), None);
         assert_eq!(timeline.now(1_100), 5_001_000);
-        // The wall clock is set back by an hour: nothing is lost, time goes on.
+        // The wall clock is set back by an hour: nothing is lost, time goes on (R18c).
         assert_eq!(timeline.tick(1_002_000 - 3_600_000, 2_100), None);
         assert_eq!(timeline.now(2_100), 5_002_000);
         // It is set far ahead: followed, and reported.
