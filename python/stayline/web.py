@@ -14,7 +14,8 @@ What a request asks for (`attach_arguments`, `stream_arguments`) and what a refu
 that a wrapper understands it (`refusal`), are plain functions over mappings of texts, as every
 framework has them. `serve_link` and `serve_stream` carry frames between a socket that speaks ASGI,
 as FastAPI's and Starlette's do, and a link or a stream of `stayline.aio`; with other sockets a host
-writes that loop itself, as `examples/fastapi_host.py` does.
+writes that loop itself, as `examples/fastapi_host.py` does. `serve_sse` answers a request with a
+stream, as server-sent events.
 
 The framework's server pings. When it gives a socket up, the link has to be told (R47a):
 `serve_link` does, by the end of the socket. A basic wrapper cannot send again what its socket
@@ -25,10 +26,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import re
-from collections.abc import Mapping, MutableMapping
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypedDict, cast
 
 from stayline._internal import (
     Closed,
@@ -43,7 +46,13 @@ from stayline._internal import (
 from stayline._threads import checked_verdict
 
 if TYPE_CHECKING:
+    from starlette.responses import Response
+
     from stayline import aio
+
+_Message: TypeAlias = MutableMapping[str, Any]
+_Receive: TypeAlias = Callable[[], Awaitable[_Message]]
+_Send: TypeAlias = Callable[[_Message], Awaitable[None]]
 
 __all__ = [
     "AttachArguments",
@@ -57,6 +66,7 @@ __all__ = [
     "refusal",
     "refusal_of",
     "serve_link",
+    "serve_sse",
     "serve_stream",
     "server_sent_event",
     "stream_arguments",
@@ -86,6 +96,15 @@ _STATUS_OF: Mapping[str, int] = {
 
 _GOING_AWAY = (1012, "coordinator restarted")
 _DELETED = (4004, "session deleted")
+
+_SSE_HEADERS: Mapping[str, str] = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-store",
+    # Proxies must not collect events before they pass them on.
+    "X-Accel-Buffering": "no",
+}
+#: So much is collected before it is sent, where there is so much, or one event.
+_CHUNK_CHARACTERS = 64 * 1024
 
 
 class AttachArguments(TypedDict):
@@ -233,10 +252,10 @@ def server_sent_event(event: Event, epoch: str) -> str:
 class Socket(Protocol):
     """A WebSocket that speaks ASGI and has not been accepted yet: FastAPI's, Starlette's."""
 
-    async def receive(self) -> MutableMapping[str, Any]:
+    async def receive(self) -> _Message:
         """The next message of the server."""
 
-    async def send(self, message: MutableMapping[str, Any], /) -> None:
+    async def send(self, message: _Message, /) -> None:
         """A message for the server."""
 
 
@@ -273,15 +292,132 @@ async def serve_stream(socket: Socket, events: aio.Subscription) -> None:
     last: Event | None = None
     try:
         async for last in events:
-            if not await _sent(socket, {"type": "websocket.send", "text": last.frame}):
+            if not await _sent(socket.send, {"type": "websocket.send", "text": last.frame}):
                 return
         if not listening.done():
             is_deleted = last is not None and last.control and last.type == "deleted"
             code, reason = _DELETED if is_deleted else _GOING_AWAY
-            await _sent(socket, {"type": "websocket.close", "code": code, "reason": reason})
+            await _sent(socket.send, {"type": "websocket.close", "code": code, "reason": reason})
     finally:
         listening.cancel()
         await asyncio.wait([listening])
+
+
+def serve_sse(events: aio.Subscription, *, keep_alive: float | timedelta = 10.0) -> Response:
+    """The answer to a request for server-sent events (``…/events``): a route returns it::
+
+        @app.get("/sessions/{session_id}/events")
+        async def events(request: Request, session_id: str):
+            asked = web.stream_arguments(request.query_params, request.headers)
+            return web.serve_sse(coordinator.session(session_id).stream(**asked))
+
+    It opens the stream where it is not open yet, writes what comes, and closes the stream when the
+    subscriber goes. What opening raises goes to the app, before anything is sent: ``refusal`` is an
+    answer. Where the stream ends, by ``deleted`` or because the coordinator closes, so does the
+    answer. A subscriber who reads slowly, or not at all, is waited for, with one chunk in memory.
+    After `keep_alive` seconds without an event a comment goes out, so that proxies do not close
+    what is silent (``ping_interval_ms`` of the built-in server).
+
+    It is a ``starlette.responses.Response`` in a process that uses Starlette or FastAPI, with
+    headers to add to and a ``background``; for other frameworks it is a plain ASGI application:
+    ``await web.serve_sse(events)(scope, receive, send)``. Raises ``InvalidArgument`` for a
+    `keep_alive` that is not positive.
+    """
+    seconds = keep_alive.total_seconds() if isinstance(keep_alive, timedelta) else keep_alive
+    if not seconds > 0:
+        raise _invalid(f"keep_alive cannot be {keep_alive}; it is a time above 0")
+    # A host with another framework is not made to load this one.
+    starlette = sys.modules.get("starlette.responses")
+    kind = _EventStream if starlette is None else _event_response(starlette.Response)
+    return cast("Response", kind(events, seconds))
+
+
+class _EventStream:
+    """An ASGI application that serves one subscription, once."""
+
+    def __init__(self, events: aio.Subscription, keep_alive: float) -> None:
+        self._events = events
+        self._keep_alive = keep_alive
+        # As Starlette's responses have them.
+        self.status_code = 200
+        self.background: Callable[[], Awaitable[None]] | None = None
+        self.raw_headers = [
+            (name.lower().encode(), value.encode()) for name, value in _SSE_HEADERS.items()
+        ]
+
+    async def __call__(
+        self, scope: MutableMapping[str, Any], receive: _Receive, send: _Send
+    ) -> None:
+        async with self._events as events:
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": self.status_code,
+                    "headers": self.raw_headers,
+                }
+            )
+            if scope.get("method") != "HEAD":
+                await self._serve(events, receive, send)
+            await _sent(send, {"type": "http.response.body", "body": b"", "more_body": False})
+        if self.background is not None:
+            await self.background()
+
+    async def _serve(self, events: aio.Subscription, receive: _Receive, send: _Send) -> None:
+        listening = asyncio.ensure_future(_until_disconnected(receive, events))
+        try:
+            async with contextlib.aclosing(_chunks(events, self._keep_alive)) as chunks:
+                async for chunk in chunks:
+                    body = {"type": "http.response.body", "body": chunk.encode()}
+                    if listening.done() or not await _sent(send, {**body, "more_body": True}):
+                        return
+        finally:
+            listening.cancel()
+            await asyncio.wait([listening])
+
+
+@functools.cache
+def _event_response(response: type) -> type[_EventStream]:
+    """What frameworks take for an answer that is ready."""
+    return type("EventStreamResponse", (_EventStream, response), {})
+
+
+async def _chunks(events: aio.Subscription, keep_alive: float) -> AsyncGenerator[str, None]:
+    """What there is, in chunks of some size, and a comment where there is nothing for long."""
+    epoch, following = events.epoch, None
+    try:
+        while True:
+            following = following or asyncio.ensure_future(_following(events))
+            done, _ = await asyncio.wait([following], timeout=keep_alive)
+            if not done:
+                yield ":\n\n"
+                continue
+            event, following = following.result(), None
+            if event is None:
+                return
+            chunk, size = [], 0
+            while event is not None:
+                text = server_sent_event(event, epoch)
+                chunk.append(text)
+                size += len(text)
+                # Behind the last of them nothing is taken that could not be given any more.
+                event = None if size >= _CHUNK_CHARACTERS else events.sync._try_next_in_memory()
+            yield "".join(chunk)
+    finally:
+        if following is not None:
+            following.cancel()
+            await asyncio.wait([following])
+
+
+async def _following(events: aio.Subscription) -> Event | None:
+    return await anext(events, None)
+
+
+async def _until_disconnected(receive: _Receive, events: aio.Subscription) -> None:
+    try:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    finally:
+        events.close()
 
 
 def _invalid(what: str) -> InvalidArgument:
@@ -341,7 +477,7 @@ async def _accept(socket: Socket, headers: Mapping[str, str]) -> bool:
     if message["type"] != "websocket.connect":
         return False
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    return await _sent(socket, {"type": "websocket.accept", "headers": raw})
+    return await _sent(socket.send, {"type": "websocket.accept", "headers": raw})
 
 
 async def _send_outputs(socket: Socket, link: aio.Link) -> None:
@@ -354,15 +490,15 @@ async def _send_outputs(socket: Socket, link: aio.Link) -> None:
                 "code": output.code,
                 "reason": output.reason,
             }
-        if not await _sent(socket, message):
+        if not await _sent(socket.send, message):
             return
 
 
-async def _sent(socket: Socket, message: dict[str, Any]) -> bool:
+async def _sent(send: _Send, message: dict[str, Any]) -> bool:
     """Whether it went out. Frameworks raise errors of their own where the peer has gone; that is
     no error here, and receiving tells of it."""
     try:
-        await socket.send(message)
+        await send(message)
     except Exception:
         return False
     return True
