@@ -1,8 +1,9 @@
 # The door to everything: each target sets up what it needs below target/ and tests/node/.
 # Needed on the machine: Rust 1.95 (cargo, rustfmt, clippy), a C compiler, CPython 3.11 with pip,
 # make, and Node 20 with npm for the tests with other clients. What the tests of the C side need is
-# installed from Debian by root, and named to others (`tests/capi/packages.sh`); zsh, fish and
-# chromium too (`$(STAMPS)/tools`), and tests that need one of those that is missing are skipped.
+# installed from Debian by root, and named to others (`tests/capi/packages.sh`); zsh, fish,
+# chromium and nginx too (`$(STAMPS)/tools`), and tests that need one of those that is missing are
+# skipped.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -124,11 +125,12 @@ $(STAMPS)/drivers: $(STAMPS)/capi $(STAMPS)/capi-packages $(DRIVER_SOURCES)
 	@$(MAKE) --no-print-directory -C tests/drivers PREFIX=$(CAPI) OUT=$(DRIVERS) c cpp
 	@touch $@
 
-# Programs that some tests need: shells that complete, a browser that draws. Where make may install
-# them it does; elsewhere those tests are skipped, and say so.
-TOOLS := zsh fish chromium
+# Programs that some tests need: shells that complete, a browser that draws, a proxy. Where make may
+# install them it does; elsewhere those tests are skipped, and say so. (nginx is where only root's
+# shells look.)
+TOOLS := zsh fish chromium nginx
 $(STAMPS)/tools:
-	@missing=; for tool in $(TOOLS); do command -v $$tool >/dev/null || missing+=" $$tool"; done; \
+	@missing=; PATH="$$PATH:/usr/sbin"; for tool in $(TOOLS); do command -v $$tool >/dev/null || missing+=" $$tool"; done; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "installing for the tests:$$missing"; \
 		{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive \

@@ -453,6 +453,7 @@ def test_a_server_that_could_not_be_used_or_guarded_does_not_start(tmp_path: Pat
     for arguments, told in (
         (("--allow-origin", "*"), b"set a key"),
         (("--allow-origin", "dash.example"), b"dash.example"),
+        (("--base-path", "runs/"), b"runs/"),
         (("--key", "geheim "), b"white space"),
         (("--key", "gehéim"), b"beyond ASCII"),
         (("--key", ""), b"empty"),
@@ -463,6 +464,17 @@ def test_a_server_that_could_not_be_used_or_guarded_does_not_start(tmp_path: Pat
         # A key on the command line is warned about first.
         assert ended.stderr.count(b"\n") == 1 + ("--key" in arguments)
         assert b"geh" not in ended.stderr
+
+
+def test_a_server_below_a_path_is_reported_to_there(tmp_path: Path) -> None:
+    with serving(tmp_path, "--base-path", "/stay/line") as url:
+        assert url.endswith("/stay/line")
+        ended = call(tmp_path, "run", "--to", url, "--session", "s", "--", "true")
+        assert ended.returncode == 0, ended.stderr
+        (run,) = listed(tmp_path, "--to", url)
+        assert run["status"] == "completed"
+        ended = call(tmp_path, "runs", "--to", url.removesuffix("/stay/line"))
+        assert ended.returncode != 0
 
 
 def test_a_server_whose_notifications_nobody_takes_keeps_none(tmp_path: Path) -> None:

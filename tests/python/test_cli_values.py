@@ -208,6 +208,7 @@ NO_UTF_8 = b"a\xffb"
         [b"run", b"--set", b"volatile_types=" + NO_UTF_8, b"--", b"true"],
         [b"serve", b"--listen", NO_UTF_8],
         [b"serve", b"--allow-origin", NO_UTF_8],
+        [b"serve", b"--base-path", NO_UTF_8],
         [b"serve", b"--store", b"sqlite:" + NO_UTF_8],
         [b"completion", NO_UTF_8],
         [NO_UTF_8],

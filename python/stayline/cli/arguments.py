@@ -99,6 +99,12 @@ def _add_serve(parser: Parser) -> None:
         default="127.0.0.1:8787",
         help="where to listen; port 0 takes a free one (default: %(default)s)",
     )
+    parser.add_argument(
+        "--base-path",
+        metavar="/PATH",
+        default="",
+        help="what stands before /sessions in every address, behind a proxy for example",
+    )
     keys = _add_key(parser, "the key of REST and tickets; needed on anything but loopback")
     keys.add_argument(
         "--new-key", action="store_true", help="make a key for this time, and print it"

@@ -32,6 +32,7 @@ def main(options: argparse.Namespace) -> int:
         server = owner.serve(
             options.listen,
             key=options.key,
+            base_path=options.base_path,
             allowed_origins=options.allow_origin or None,
             tls_certificate=options.tls_certificate,
             tls_key=options.tls_key,
