@@ -1,14 +1,14 @@
-//! What stands behind a wrapper with its socket: the queues of those who want its signals, and the
-//! thread that calls the host at a kill.
+//! What stands behind a wrapper with its socket, and the threads that call the host at a kill.
 
-use std::collections::VecDeque;
 use std::ffi::c_void;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use stayline::Error;
 use stayline::lock::Mutex;
 use stayline::net::client::Wrapper;
+use stayline::protocol::outgoing::Signal;
 use stayline::threads;
 use stayline::wake::Wake;
 use stayline::wrapper::Told;
@@ -31,75 +31,24 @@ pub(crate) struct Hub {
     pub(crate) bell: Arc<Bell>,
     /// Rung when it may be connected, have room, have sent all, or have ended.
     pub(crate) changes: Arc<Bell>,
-    pub(crate) queues: Mutex<Queues>,
+    /// The host frees the wrapper: nobody is called at a kill any more.
+    pub(crate) dismissed: AtomicBool,
     /// The threads that call the host at a kill.
     pub(crate) callers: Mutex<Vec<JoinHandle<()>>>,
 }
 
-#[derive(Default)]
-pub(crate) struct Queues {
-    pub(crate) signals: VecDeque<Told>,
-    /// `None` until somebody wants them.
-    kills: Option<VecDeque<i32>>,
-    /// The core has told the last one.
-    pub(crate) over: bool,
-    /// The host frees the wrapper: nobody is called any more.
-    dismissed: bool,
-}
-
-/// Signals kept for a host that takes none, since it only has a kill callback.
-const SIGNALS_KEPT: usize = 1_024;
-
-impl Queues {
-    /// When there is no room, one that a later one makes pointless goes, as in the core.
-    pub(crate) fn keep(&mut self, told: Told) {
-        if self.signals.len() >= SIGNALS_KEPT {
-            let pointless = |told: &Told| {
-                matches!(told, Told::Reconnecting(_) | Told::Reconnected | Told::Command(_))
-            };
-            if let Some(at) = self.signals.iter().position(pointless) {
-                self.signals.remove(at);
-            }
-        }
-        self.signals.push_back(told);
-    }
-}
-
 impl Hub {
-    /// Moves what the core has told into the queues of those who want it.
-    pub(crate) fn sort(&self) -> Result<(), Failure> {
-        let mut sorted = false;
-        loop {
-            // Under the lock, so that two threads keep the order.
-            let mut queues = self.queues.lock();
-            match self.core.try_signal() {
-                Ok(Some(told)) => {
-                    if let (Told::Abort { signal }, Some(kills)) = (&told, &mut queues.kills) {
-                        kills.push_back(signal::number_of(*signal));
-                    }
-                    queues.keep(told);
-                    sorted = true;
-                }
-                Ok(None) => break,
-                Err(Error::Closed { .. }) => {
-                    sorted |= !std::mem::replace(&mut queues.over, true);
-                    break;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        if sorted {
-            self.bell.wake();
-        }
-        Ok(())
-    }
-
     /// The next signal; `Some(None)`: there will be no more.
     pub(crate) fn signal(&self) -> Result<Option<Option<Told>>, Failure> {
-        self.sort()?;
-        let mut queues = self.queues.lock();
-        let told = queues.signals.pop_front();
-        Ok(if told.is_none() && !queues.over { None } else { Some(told) })
+        until_closed(self.core.try_signal())
+    }
+
+    /// The next kill; `Some(None)`: there will be no more.
+    fn kill(&self) -> Result<Option<Option<Signal>>, Failure> {
+        if self.dismissed.load(Ordering::Acquire) {
+            return Ok(Some(None));
+        }
+        until_closed(self.core.try_kill())
     }
 
     /// Waits for a change. Only who does not wait is an event loop, which looks at everything when
@@ -115,22 +64,11 @@ impl Hub {
         }
     }
 
-    /// The next kill; `Some(None)`: there will be no more.
-    pub(crate) fn kill(&self) -> Result<Option<Option<i32>>, Failure> {
-        self.sort()?;
-        let mut queues = self.queues.lock();
-        if queues.dismissed {
-            return Ok(Some(None));
-        }
-        let kill = queues.kills.as_mut().and_then(VecDeque::pop_front);
-        Ok(if kill.is_none() && !queues.over { None } else { Some(kill) })
-    }
-
     /// Ahead of the wrapper's free: closes it without waiting, so that a callback that waits at it
     /// is let go, and returns once no callback runs any more.
     pub(crate) fn dismiss(&self) {
         self.core.close_without_waiting();
-        self.queues.lock().dismissed = true;
+        self.dismissed.store(true, Ordering::Release);
         self.bell.wake();
         self.changes.wake();
         let callers = std::mem::take(&mut *self.callers.lock());
@@ -141,6 +79,15 @@ impl Hub {
                 let _ = caller.join();
             }
         }
+    }
+}
+
+/// What was taken; `Some(None)`: there will be no more.
+fn until_closed<T>(taken: Result<Option<T>, Error>) -> Result<Option<Option<T>>, Failure> {
+    match taken {
+        Ok(taken) => Ok(taken.map(Some)),
+        Err(Error::Closed { .. }) => Ok(Some(None)),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -177,7 +124,7 @@ pub extern "C" fn stayline_wrapper_on_kill(
     let callback = Callback::new(call, drop, user_data, "callback");
     boundary::on(wrapper, out_error, |hub| {
         let callback = callback?;
-        hub.queues.lock().kills.get_or_insert_default();
+        hub.core.want_kills();
         let own = Arc::clone(hub);
         let caller = threads::spawn("stayline-kill", move || call_back(&own, &callback))
             .map_err(|_| Error::LimitExceeded { limit: "threads", value: 1 })?;
@@ -192,6 +139,6 @@ fn call_back(
     callback: &Callback<extern "C" fn(user_data: *mut c_void, kill_signal: i32)>,
 ) {
     while let Ok(Some(Some(kill))) = hub.bell.wait_aside(-1, || hub.kill()) {
-        callback.with(|call, user_data| call(user_data, kill));
+        callback.with(|call, user_data| call(user_data, signal::number_of(kill)));
     }
 }

@@ -4,6 +4,7 @@
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use stayline::Error;
@@ -122,9 +123,18 @@ pub extern "C" fn stayline_wrapper_open(
         let (bell, changes) = (Bell::new(), Bell::new());
         core.set_waker(Some(bell.waker()));
         core.set_change_waker(Some(changes.waker()));
-        let (queues, callers) = (Mutex::default(), Mutex::default());
-        let hub =
-            Hub { core, settings, url, session_id, execution_id, bell, changes, queues, callers };
+        let (dismissed, callers) = (AtomicBool::new(false), Mutex::default());
+        let hub = Hub {
+            core,
+            settings,
+            url,
+            session_id,
+            execution_id,
+            bell,
+            changes,
+            dismissed,
+            callers,
+        };
         out_wrapper.set(Some(stayline_wrapper::boxed(&Guard::new(), Arc::new(hub))));
         Ok(())
     })
@@ -330,10 +340,7 @@ pub extern "C" fn stayline_wrapper_fd(
 /// Whether there will be no more signals, all being taken. Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn stayline_wrapper_is_finished(wrapper: Option<&stayline_wrapper>) -> bool {
-    boundary::look(wrapper, true, |hub| {
-        let queues = hub.queues.lock();
-        queues.over && queues.signals.is_empty()
-    })
+    boundary::look(wrapper, true, |hub| hub.core.is_finished())
 }
 
 /// Closes, gives up what is unacknowledged, and returns once what was written before is out, at

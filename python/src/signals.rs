@@ -1,17 +1,11 @@
-//! What a wrapper tells its host, shared between `signals()` and `on_kill`.
-//!
-//! The core has one queue of signals. Whoever looks first empties it into one queue for
-//! `signals()` and, once somebody asked for them, one of kills for the thread of `on_kill`, and
-//! rings for the other.
+//! What a wrapper tells its host, for `signals()` and for the thread of `on_kill`.
 
-use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use pyo3::prelude::*;
 use stayline::Error;
-use stayline::lock::Mutex;
 use stayline::net::client::Wrapper as Core;
 use stayline::wake::Wake;
 use stayline::wrapper::Told;
@@ -24,16 +18,7 @@ use crate::values::{
 };
 use crate::wait::Bell;
 
-#[derive(Default)]
-struct Queues {
-    signals: VecDeque<Told>,
-    /// `None` until somebody wants them.
-    kills: Option<VecDeque<Kill>>,
-    /// The core has told the last one.
-    over: bool,
-}
-
-/// A wrapper's core with its queues.
+/// A wrapper's core with what it rings.
 pub struct Hub {
     /// The driven wrapper.
     pub core: Core,
@@ -41,7 +26,6 @@ pub struct Hub {
     pub bell: Arc<Bell>,
     /// Rung by the core when it may be connected, have room, have sent all, or have ended.
     pub changes: Arc<Bell>,
-    queues: Mutex<Queues>,
 }
 
 /// A reference to it, of one process.
@@ -54,65 +38,37 @@ impl Hub {
         let changes = Bell::new();
         core.set_waker(Some(Arc::clone(&bell) as Arc<dyn Wake>));
         core.set_change_waker(Some(Arc::clone(&changes) as Arc<dyn Wake>));
-        Hub { core, bell, changes, queues: Mutex::default() }
-    }
-
-    /// Kills are wanted from now on.
-    fn want_kills(&self) {
-        self.queues.lock().kills.get_or_insert_default();
-    }
-
-    fn sort(&self) -> Result<()> {
-        let mut sorted = false;
-        loop {
-            match guarded(|| self.core.try_signal()) {
-                Ok(Some(told)) => {
-                    let mut queues = self.queues.lock();
-                    if let (Told::Abort { signal }, Some(kills)) = (&told, &mut queues.kills) {
-                        kills.push_back(Kill { signal: signal.as_str().to_owned() });
-                    }
-                    queues.signals.push_back(told);
-                    sorted = true;
-                }
-                Ok(None) => break,
-                Err(Failure::Core(Error::Closed { .. })) => {
-                    sorted |= !std::mem::replace(&mut self.queues.lock().over, true);
-                    break;
-                }
-                Err(failure) => return Err(failure),
-            }
-        }
-        if sorted {
-            self.bell.wake();
-        }
-        Ok(())
+        Hub { core, bell, changes }
     }
 
     /// The next signal; `Some(None)`: there will be no more.
     fn signal(&self) -> Result<Option<Option<Told>>> {
-        self.sort()?;
-        let mut queues = self.queues.lock();
-        let told = queues.signals.pop_front();
-        Ok(if told.is_none() && !queues.over { None } else { Some(told) })
+        until_closed(guarded(|| self.core.try_signal()))
     }
 
     /// The next kill; `Some(None)`: there will be no more.
     fn kill(&self) -> Result<Option<Option<Kill>>> {
-        self.sort()?;
-        let mut queues = self.queues.lock();
-        let kill = queues.kills.as_mut().and_then(VecDeque::pop_front);
-        Ok(if kill.is_none() && !queues.over { None } else { Some(kill) })
+        let taken = guarded(|| self.core.try_kill());
+        until_closed(taken.map(|taken| taken.map(|signal| Kill { signal: signal.as_str().into() })))
     }
 
     /// Whether there will be no more signals, all being taken.
     pub fn is_over(&self) -> bool {
-        let queues = self.queues.lock();
-        queues.over && queues.signals.is_empty()
+        self.core.is_finished()
     }
 
     /// The next signal without waiting.
     pub fn try_signal(&self) -> Result<Option<Told>> {
         Ok(self.bell.take(|| self.signal())?.flatten())
+    }
+}
+
+/// What was taken; `Some(None)`: there will be no more.
+fn until_closed<T>(taken: Result<Option<T>>) -> Result<Option<Option<T>>> {
+    match taken {
+        Ok(taken) => Ok(taken.map(Some)),
+        Err(Failure::Core(Error::Closed { .. })) => Ok(Some(None)),
+        Err(failure) => Err(failure),
     }
 }
 
@@ -167,7 +123,7 @@ impl Kills {
     /// Kills from now on.
     pub fn new(hub: &HubRef) -> Result<Kills> {
         let known = hub.get()?;
-        known.want_kills();
+        known.core.want_kills();
         let bell = Arc::clone(&known.bell);
         Ok(Kills { hub: Arc::downgrade(hub), bell, stopped: AtomicBool::new(false) })
     }
@@ -177,7 +133,7 @@ impl Kills {
 impl Kills {
     /// The next kill; waits for it. `None`: there will be no more.
     fn next(&self, py: Python<'_>) -> Result<Option<Kill>> {
-        let taken = self.bell.wait(py, None, None, || {
+        let taken = self.bell.wait_aside(py, None, || {
             let Some(hub) = self.hub.upgrade().filter(|_| !self.stopped.load(Ordering::Acquire))
             else {
                 return Ok(Some(None));

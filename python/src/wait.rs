@@ -65,7 +65,28 @@ impl Bell {
         at_least_every: Option<Duration>,
         mut attempt: impl FnMut() -> Result<Option<T>>,
     ) -> Result<Option<T>> {
-        if let Some(taken) = self.take(&mut attempt)? {
+        self.wait_by(py, timeout, at_least_every, || self.take(&mut attempt))
+    }
+
+    /// The same for somebody who looks at something else than event loops do: that it finds nothing
+    /// does not make the descriptor unreadable.
+    pub fn wait_aside<T>(
+        &self,
+        py: Python<'_>,
+        timeout: Option<Duration>,
+        attempt: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        self.wait_by(py, timeout, None, attempt)
+    }
+
+    fn wait_by<T>(
+        &self,
+        py: Python<'_>,
+        timeout: Option<Duration>,
+        at_least_every: Option<Duration>,
+        mut look: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        if let Some(taken) = look()? {
             return Ok(Some(taken));
         }
         if timeout == Some(Duration::ZERO) {
@@ -75,7 +96,7 @@ impl Bell {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let place = self.hang_up()?;
         loop {
-            if let Some(taken) = self.take(&mut attempt)? {
+            if let Some(taken) = look()? {
                 return Ok(Some(taken));
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));

@@ -60,7 +60,7 @@ impl Wrapper {
     fn ended(&self, py: Python<'_>, timeout: Option<Seconds>) -> Result<Ended> {
         let hub = self.hub.get()?;
         let timeout = timeout.unwrap_or_default().0;
-        let outcome = hub.changes.wait(py, timeout, None, || known_outcome(hub))?;
+        let outcome = hub.changes.wait_aside(py, timeout, || known_outcome(hub))?;
         outcome.map(ended).ok_or_else(|| Error::Timeout.into())
     }
 
@@ -77,7 +77,7 @@ impl Wrapper {
         raised: &Bound<'_, PyAny>,
     ) -> Result<()> {
         let hub = self.hub.get()?;
-        match hub.changes.wait(py, Some(patience), None, || known_outcome(hub))? {
+        match hub.changes.wait_aside(py, Some(patience), || known_outcome(hub))? {
             Some(_) => Ok(()),
             None => note_untold(py, raised),
         }
@@ -91,7 +91,7 @@ impl Wrapper {
             let over = core.state().as_str() == "closed";
             Ok((over || core.buffered() + core.unacknowledged() == 0).then_some(()))
         };
-        hub.changes.wait(py, Some(timeout), None, empty)?;
+        hub.changes.wait_aside(py, Some(timeout), empty)?;
         Ok(())
     }
 
@@ -112,7 +112,7 @@ impl Wrapper {
             }
             other => other.map(Some),
         };
-        match hub.changes.wait(py, timeout, None, attempt)? {
+        match hub.changes.wait_aside(py, timeout, attempt)? {
             Some(()) => Ok(()),
             None => Err(full.unwrap_or(Error::Timeout).into()),
         }
@@ -217,7 +217,7 @@ impl Wrapper {
     fn wait_connected(&self, py: Python<'_>, timeout: Option<Seconds>) -> Result<()> {
         let hub = self.hub.get()?;
         let timeout = timeout.unwrap_or_default().0;
-        hub.changes.wait(py, timeout, None, || connected(hub))?.ok_or_else(|| Error::Timeout.into())
+        hub.changes.wait_aside(py, timeout, || connected(hub))?.ok_or_else(|| Error::Timeout.into())
     }
 
     /// Sends an event of the type `event_type`; `data` is anything that JSON can say, `raw_data`

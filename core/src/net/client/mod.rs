@@ -53,6 +53,7 @@ use self::clock::{Clock, wall_ms};
 use self::state::{Shared, until};
 use crate::net::liveness::duration;
 use crate::net::runtime;
+use crate::protocol::outgoing::Signal;
 use crate::wake::Wake;
 use crate::wrapper::{Job, Outcome, SendOptions, State, Told, Wrapper as Machine};
 use crate::{Error, Settings};
@@ -412,7 +413,30 @@ impl Wrapper {
         }
     }
 
-    /// Called whenever there may be a signal, also once after the last. Called at once too: what
+    /// Kills are wanted by somebody who takes no other signals, such as a thread that calls the host
+    /// at each: from now on, and those that nobody has taken as signals yet.
+    pub fn want_kills(&self) {
+        self.shared().lock().want_kills();
+    }
+
+    /// The next kill (R52) if there is one, after [`Wrapper::want_kills`]; as a signal it is told all
+    /// the same. [`Error::Closed`] after the last.
+    pub fn try_kill(&self) -> Result<Option<Signal>, Error> {
+        let mut state = self.shared().lock();
+        match state.next_kill() {
+            Some(signal) => Ok(Some(signal)),
+            None if state.over => Err(no_more_signals()),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether there will be no more signals, all being taken.
+    pub fn is_finished(&self) -> bool {
+        let state = self.shared().lock();
+        state.over && !state.has_signal()
+    }
+
+    /// Called whenever there may be a signal or a kill, also once after the last. Called at once too: what
     /// came before must not wait for the next.
     pub fn set_waker(&self, waker: Option<Arc<dyn Wake>>) {
         self.shared().lock().waker = waker.clone();

@@ -16,6 +16,7 @@ use super::connect::Attempt;
 use crate::Error;
 use crate::net::alarm::Alarm;
 use crate::net::liveness::duration;
+use crate::protocol::outgoing::Signal;
 use crate::settings::{Millis, Settings};
 use crate::wake::Wake;
 use crate::wrapper::{Action, State as MachineState, Told, Wrapper as Machine};
@@ -44,6 +45,8 @@ pub(super) struct State {
     /// With the bytes of a command's frame.
     signals: VecDeque<(Told, usize)>,
     command_bytes: usize,
+    /// Those among the signals, for somebody who wants nothing else; `None` until they are wanted.
+    kills: Option<VecDeque<Signal>>,
     /// No signal follows.
     pub(super) over: bool,
     /// The host closed it.
@@ -75,6 +78,7 @@ impl Shared {
             unwritten_bytes: 0,
             signals: VecDeque::new(),
             command_bytes: 0,
+            kills: None,
             over: false,
             closed: false,
             reconnects: 0,
@@ -258,6 +262,12 @@ impl State {
             && self.drop_first_signal(is_command)
         {}
         self.command_bytes += bytes;
+        if let (Told::Abort { signal }, Some(kills)) = (&signal, &mut self.kills) {
+            // One who does not look for so long has been told to stop.
+            if kills.len() < SIGNALS_KEPT {
+                kills.push_back(*signal);
+            }
+        }
         self.signals.push_back((signal, bytes));
     }
 
@@ -266,6 +276,22 @@ impl State {
         let dropped = at.and_then(|at| self.signals.remove(at));
         self.command_bytes -= dropped.as_ref().map_or(0, |(_, bytes)| *bytes);
         dropped.is_some()
+    }
+
+    pub(super) fn want_kills(&mut self) {
+        let untaken = self.signals.iter().filter_map(|(signal, _)| match signal {
+            Told::Abort { signal } => Some(*signal),
+            _ => None,
+        });
+        self.kills.get_or_insert_with(|| untaken.collect());
+    }
+
+    pub(super) fn next_kill(&mut self) -> Option<Signal> {
+        self.kills.as_mut().and_then(VecDeque::pop_front)
+    }
+
+    pub(super) fn has_signal(&self) -> bool {
+        !self.signals.is_empty()
     }
 
     /// Takes the next signal for the host.
