@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -146,6 +148,18 @@ def test_a_reader_that_comes_back_goes_on_where_it_was(
         link.receive(frame("complete", {"exitCode": 0}))
         event_id, event = next(stream)
         assert (event_id, event["eventId"]) == (f"{last_id.rpartition('.')[0]}.6", 6)
+
+
+def test_the_route_of_the_page(coordinator: stayline.Coordinator) -> None:
+    """As `docs/python.md` has it."""
+    page = (Path(__file__).parents[2] / "docs" / "python.md").read_text()
+    (source,) = re.findall(r"^```python\n(@app.get.*?)^```$", page, re.M | re.S)
+    app = FastAPI()
+    shown = aio.Coordinator.of(coordinator)
+    exec(source, {"app": app, "web": web, "coordinator": shown, "Request": Request})
+    coordinator.session("demo").start()
+    with AppServer(app) as host, reading(f"{host.url}/sessions/demo/events") as answer:
+        assert next(events(answer))[1]["streamEventType"] == "connected"
 
 
 def test_refusals_come_before_anything_is_sent(host: AppServer) -> None:
