@@ -332,10 +332,18 @@ fuzz: $(EXTENSION) ## Try what strangers may write: MINUTES=1 for each of TARGET
 # --- upkeep -------------------------------------------------------------------------------------------
 
 .PHONY: docs
-docs: $(EXTENSION) ## Write docs/settings.md, docs/errors.md, docs/rules-tested.md, and the docstrings of the stub.
+docs: $(EXTENSION) ## Write docs/settings.md, docs/errors.md, docs/rules-tested.md, python/README.md, and the docstrings of the stub.
 	$(CARGO) test --workspace --test documentation || $(CARGO) test --workspace --test documentation
 	$(BIN)/python tests/python/stub_docs.py
 	$(BIN)/python tests/house/citations.py --write
+	$(BIN)/python tests/house/long_description.py
+
+# For all targets that wheels are built for: whose code is in one of them at least.
+.PHONY: third-party
+third-party: ## Write python/THIRD-PARTY: whose code the wheels contain, with their licences.
+	@CARGO=$(CARGO) bash ffi/third-party.sh stayline-python "A wheel of stayline" \
+		$(foreach wheel,$(WHEELS),$(firstword $(subst =, ,$(wheel)))) >python/THIRD-PARTY.new
+	@mv python/THIRD-PARTY.new python/THIRD-PARTY
 
 # Every item of both headers, by noun, with links from each rule that is cited to its text.
 .PHONY: manual

@@ -36,6 +36,12 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(not(unix))]
+compile_error!(
+    "Stayline needs descriptors to wait on, locks of open files and fork: it runs on Linux. On Windows \
+     use it in WSL 2 or in a container."
+);
+
 pub mod coordinator;
 pub mod credentials;
 mod elapsed;

@@ -89,6 +89,7 @@ def test_the_source_distribution_has_all_it_takes_and_no_more(sdist: Path) -> No
         names = {name.partition("/")[2] for name in archive.getnames()}
     needed = {"Cargo.toml", "Cargo.lock", "pyproject.toml", "python/src/lib.rs", "core/src/lib.rs"}
     needed |= {"sqlite-locks/build.rs", "sqlite-locks/src/locks.c"}
+    needed |= {"LICENSE", "THIRD-PARTY", "README.md", "PKG-INFO"}
     assert needed <= names
     assert {"stayline/__init__.py", "stayline/_internal.pyi", "stayline/py.typed"} <= names
     assert "stayline_command/__init__.py" in names
@@ -106,9 +107,22 @@ def test_the_wheel_is_for_every_python_from_its_oldest_on(wheel: Path) -> None:
         *("stayline", "stayline_command"),
     }
     assert not [name for name in names if name.endswith((".rs", ".pyc"))]
-    assert [name for name in names if name.endswith("/LICENSE")]
+    assert [name for name in names if name.endswith(".dist-info/licenses/LICENSE")]
+    # Whose code is in it, as tests/house holds to the lock file.
+    (others,) = (name for name in names if name.endswith(".dist-info/licenses/THIRD-PARTY"))
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.read(others) == (ROOT / "python" / "THIRD-PARTY").read_bytes()
+    assert "License-File: THIRD-PARTY" in about
+    assert "License-Expression: Apache-2.0" in about
     assert f"Version: {stayline.__version__}" in about
     assert "Requires-Python: >=3.10" in about
+    # The project's page on PyPI.
+    assert "Description-Content-Type: text/markdown" in about
+    assert about.strip().endswith((ROOT / "python" / "README.md").read_text().strip())
+    assert re.search(r"^Keywords: .*lifecycle", about, re.MULTILINE)
+    assert "Classifier: Programming Language :: Python :: 3.14\n" in about
+    assert "MacOS" not in about.partition("\n\n")[0]
+    assert len(re.findall(r"^Project-URL: ", about, re.MULTILINE)) == 4
     # What everybody needs is in it.
     required = re.findall(r"^Requires-Dist: (.*)$", about, re.MULTILINE)
     assert all("extra ==" in line for line in required), required
