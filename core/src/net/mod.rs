@@ -11,12 +11,15 @@
 //! - [`server`] (feature `server`): `/ingest`, `/stream`, `/events` and a small REST interface.
 //! - [`client`] (feature `client`): a wrapper with its socket.
 //!
+//! - [`request`]: what an HTTP request asks for, also for hosts with sockets of their own.
+//!
 //! With the feature `tls` both speak TLS as well: `https://` and `wss://`.
 
 mod alarm;
 mod liveness;
 mod outgoing;
 mod percent;
+pub mod request;
 mod runtime;
 mod tcp;
 

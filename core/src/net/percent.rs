@@ -19,7 +19,6 @@ pub(crate) fn encode(text: &str) -> String {
 }
 
 /// Decodes; a `%` without two hexadecimal digits stands for itself. `None` if it is no UTF-8.
-#[cfg_attr(not(feature = "server"), allow(dead_code))]
 pub(crate) fn decode(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
@@ -48,7 +47,6 @@ fn hexadecimal(digits: &[u8]) -> Option<u8> {
 
 /// The parameters of a query, decoded, in their order. `+` is a space, as forms and browsers
 /// write it. `Err`: the name and the value, as they were sent, of one that is no UTF-8.
-#[cfg_attr(not(feature = "server"), allow(dead_code))]
 pub(crate) fn query_pairs(query: &str) -> Result<Vec<(String, String)>, (&str, &str)> {
     let plain = |text: &str| decode(&text.replace('+', " "));
     query

@@ -15,9 +15,10 @@ use axum::middleware::Next;
 use sha2::{Digest, Sha256};
 
 use super::Shared;
-use super::parameters::Parameters;
+
 use super::reply::{self, Reply};
 use crate::Error;
+use crate::net::request::{self, Parameters};
 
 /// What a page may send across origins once it is let in.
 const ALLOWED_HEADERS: &str = "authorization, content-type, last-event-id";
@@ -79,9 +80,7 @@ pub(super) fn ticket_or_key(
 
 /// What follows `Authorization: Bearer`.
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    request::bearer(headers.get(header::AUTHORIZATION)?.to_str().ok()?)
 }
 
 /// Stands before every route: foreign hosts and origins do not get further.

@@ -15,11 +15,12 @@ use axum::http::{HeaderMap, HeaderValue, header};
 
 use super::Shared;
 use super::lifetime::{Phase, Watch};
-use super::parameters::{InPath, Parameters};
+use super::parameters::InPath;
 use super::pull::{After, Puller};
 use super::reply::{self, Reply};
 use super::stream::subscribe;
 use crate::net::liveness::duration;
+use crate::net::request::Parameters;
 
 /// `GET …/events`.
 pub(super) async fn events(

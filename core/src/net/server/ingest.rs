@@ -17,11 +17,12 @@ use super::door::Peer;
 use super::handshake::Handshake;
 use super::lifetime::{Phase, Watch};
 use super::link;
-use super::parameters::{InPath, Parameters};
+use super::parameters::InPath;
 use super::reply::{self, Reply};
 use super::socket::Stuck;
 use crate::Error;
 use crate::coordinator::{AttachOptions, AttachRefusal, Credential, Link};
+use crate::net::request::Parameters;
 use crate::protocol::{PROTOCOL_ACKNOWLEDGED, PROTOCOL_HEADER};
 
 /// Room for an idle link must stay small: there may be many.
@@ -97,11 +98,8 @@ const READ_ONLY: Refused =
 /// What a wrapper asks for.
 struct Request {
     session_id: Arc<str>,
-    execution_id: Arc<str>,
     bearer: Option<Arc<str>>,
-    acknowledged: bool,
-    producer: Option<String>,
-    attempt: Option<u64>,
+    options: AttachOptions,
 }
 
 impl Request {
@@ -110,20 +108,10 @@ impl Request {
         headers: &HeaderMap,
         parameters: &Parameters,
     ) -> Result<Request, Error> {
-        let execution_id = parameters
-            .get("executionId")
-            .ok_or_else(|| Error::invalid("the query has no executionId"))?;
-        let version = PROTOCOL_ACKNOWLEDGED.to_string();
-        let asked = headers.get(PROTOCOL_HEADER).and_then(|value| value.to_str().ok());
-        let acknowledged = asked.or(parameters.get("protocol")) == Some(version.as_str());
-        let producer = parameters.get("producer").map(str::to_owned);
-        let attempt = parameters.number("attempt");
-        if acknowledged && (producer.is_none() || attempt.is_none()) {
-            return Err(Error::invalid("protocol 2 needs producer and attempt in the query"));
-        }
-        let bearer = access::bearer(headers).or(parameters.get("token")).map(Arc::from);
-        let (session_id, execution_id) = (session_id.into(), execution_id.into());
-        Ok(Request { session_id, execution_id, bearer, acknowledged, producer, attempt })
+        let protocol = headers.get(PROTOCOL_HEADER).and_then(|value| value.to_str().ok());
+        let bearer = access::bearer(headers).or(parameters.get("token"));
+        let options = parameters.attach(protocol, bearer)?;
+        Ok(Request { session_id: session_id.into(), bearer: bearer.map(Arc::from), options })
     }
 
     /// The checks of R25 behind the first two, and the attach.
@@ -134,13 +122,14 @@ impl Request {
         if shared.coordinator.is_read_only() {
             return Err(READ_ONLY);
         }
-        let turn = shared.turns.draw(&self.session_id, &self.execution_id);
+        let execution_id = self.options.execution_id.as_str();
+        let turn = shared.turns.draw(&self.session_id, &execution_id.into());
         let session = shared.coordinator.session(&self.session_id)?;
         let credential = match &shared.authorizer {
-            None => Credential::Token(self.bearer.as_deref().map(str::to_owned)),
+            None => self.options.credential.clone(),
             Some(authorizer) => {
                 // That the execution is known comes before who asks.
-                let (looking, execution_id) = (session.clone(), Arc::clone(&self.execution_id));
+                let (looking, execution_id) = (session.clone(), execution_id.to_owned());
                 blocking(shared, move || looking.execution(&execution_id)).await??;
                 let verdict = tokio::select! {
                     verdict = authorizer.ask(self.asked()) => verdict,
@@ -154,7 +143,7 @@ impl Request {
             }
         };
         let attaching = turn.take().await.ok_or(OVERTAKEN)?;
-        let options = self.options(credential);
+        let options = AttachOptions { credential, ..self.options };
         let attach = move || {
             let link = session.attach_or_refuse(options).map(Link::led_elsewhere);
             if link.is_ok() {
@@ -168,18 +157,8 @@ impl Request {
     fn asked(&self) -> Asked {
         Asked {
             session_id: Arc::clone(&self.session_id),
-            execution_id: Arc::clone(&self.execution_id),
+            execution_id: self.options.execution_id.as_str().into(),
             bearer: self.bearer.clone(),
-        }
-    }
-
-    fn options(self, credential: Credential) -> AttachOptions {
-        AttachOptions {
-            execution_id: self.execution_id.to_string(),
-            credential,
-            acknowledged: self.acknowledged,
-            producer: self.producer.filter(|_| self.acknowledged),
-            attempt: self.attempt.filter(|_| self.acknowledged),
         }
     }
 }
@@ -219,13 +198,16 @@ mod tests {
     #[test]
     fn the_mode_is_asked_for_by_header_or_query() {
         let basic = read("executionId=e", &[]).unwrap();
-        assert!(!basic.acknowledged && basic.bearer.is_none());
+        assert!(!basic.options.acknowledged && basic.bearer.is_none());
         let query = "executionId=e&producer=p&attempt=3";
         let by_header = read(query, &[("stayline-protocol", "2")]).unwrap();
-        assert!(by_header.acknowledged);
-        assert_eq!((by_header.producer.as_deref(), by_header.attempt), (Some("p"), Some(3)));
-        assert!(read(&format!("{query}&protocol=2"), &[]).unwrap().acknowledged);
-        assert!(!read(query, &[("stayline-protocol", "7")]).unwrap().acknowledged);
+        assert!(by_header.options.acknowledged);
+        assert_eq!(
+            (by_header.options.producer.as_deref(), by_header.options.attempt),
+            (Some("p"), Some(3))
+        );
+        assert!(read(&format!("{query}&protocol=2"), &[]).unwrap().options.acknowledged);
+        assert!(!read(query, &[("stayline-protocol", "7")]).unwrap().options.acknowledged);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::access;
 use super::door::Peer;
 use super::handshake::Handshake;
 use super::lifetime::{Phase, Watch};
-use super::parameters::{InPath, Parameters};
+use super::parameters::InPath;
 use super::pull::{After, Puller, is_control};
 use super::reply::{self, Reply};
 use super::socket::{Failure, Stuck};
@@ -31,6 +31,7 @@ use crate::Error;
 use crate::coordinator::{SubscribeOptions, Subscription};
 use crate::net::liveness::{Liveness, Silence};
 use crate::net::outgoing::{Outgoing, close_reason};
+use crate::net::request::Parameters;
 use crate::protocol::close;
 use crate::settings::Millis;
 
