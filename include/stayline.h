@@ -618,6 +618,39 @@ typedef int32_t stayline_verdict;
 #endif // __cplusplus
 
 /**
+ * What the path of a request leads to.
+ */
+enum stayline_endpoint
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * No wrapper's and no subscriber's.
+     */
+    STAYLINE_ENDPOINT_OTHER = 0,
+    /**
+     * `…/sessions/{session}/ingest`: a wrapper.
+     */
+    STAYLINE_ENDPOINT_INGEST = 1,
+    /**
+     * `…/sessions/{session}/stream`: a subscriber on a WebSocket.
+     */
+    STAYLINE_ENDPOINT_STREAM = 2,
+    /**
+     * `…/sessions/{session}/events`: a subscriber to server-sent events.
+     */
+    STAYLINE_ENDPOINT_EVENTS = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum stayline_endpoint stayline_endpoint;
+#else
+typedef int32_t stayline_endpoint;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * Where a wrapper's connection stands.
  */
 enum stayline_wrapper_state
@@ -658,6 +691,11 @@ typedef int32_t stayline_wrapper_state;
  * One thing to do. It does not change; any thread may use it.
  */
 typedef struct stayline_action stayline_action;
+
+/**
+ * An attach that is being made by a thread of the coordinator's. Any thread may use it.
+ */
+typedef struct stayline_attaching stayline_attaching;
 
 /**
  * A clock for coordinators in tests: it moves only when told, and handles everything that is due
@@ -727,6 +765,11 @@ typedef struct stayline_notifications stayline_notifications;
  * One output of a link. It does not change; any thread may use it.
  */
 typedef struct stayline_output stayline_output;
+
+/**
+ * A request as it was read: what of it matters here. It does not change; any thread may use it.
+ */
+typedef struct stayline_request stayline_request;
 
 /**
  * The machine of a wrapper: no socket, no clock, no randomness of its own. After every call that
@@ -1363,6 +1406,48 @@ typedef struct {
 } stayline_notification_info;
 
 /**
+ * One header of a request. It does not grow.
+ */
+typedef struct {
+    /**
+     * Its name, in any case.
+     */
+    stayline_view name;
+    /**
+     * Its value. One that is no UTF-8 counts as none: none of ours is.
+     */
+    stayline_view value;
+} stayline_header;
+
+/**
+ * What a request says. Set `struct_size`, and call `stayline_request_get`. Texts live as long as
+ * the request object.
+ */
+typedef struct {
+    /**
+     * `sizeof(stayline_request_info)`.
+     */
+    size_t struct_size;
+    /**
+     * What its path leads to: a `stayline_endpoint`.
+     */
+    int32_t endpoint;
+    /**
+     * The session in the path, decoded; none for another path.
+     */
+    stayline_view session_id;
+    /**
+     * What came to show who asks: the bearer of `Authorization`, or the query's `token`; may be
+     * none.
+     */
+    stayline_view token;
+    /**
+     * The query's `ticket` (`stayline_coordinator_verify_ticket`); may be none.
+     */
+    stayline_view ticket;
+} stayline_request_info;
+
+/**
  * A handshake that did not succeed. Begin with `stayline_refused_default()`.
  */
 typedef struct {
@@ -1705,6 +1790,56 @@ const stayline_signal *stayline_action_signal(const stayline_action *action);
  * Threads: any; nobody else may be using it.
  */
 void stayline_action_free(stayline_action *action);
+
+/**
+ * Begins what `stayline_session_attach_request` does, and returns at once: a thread of the
+ * coordinator's waits for the disk. Of those there are at most 8; what is more waits in a queue. What
+ * the link is given later is committed by other threads, too (`stayline_link_try_receive`).
+ *
+ * - `trusted`: the host has checked by itself: the request's token is not looked at.
+ * - `out_attaching`: yours; free it with `stayline_attaching_free`.
+ *
+ * Returns `OK`; `INVALID_ARGUMENT` as `stayline_session_attach_request`; or `LIMIT_EXCEEDED` when no
+ * thread can be made. Threads: any.
+ */
+stayline_status stayline_session_begin_attach(stayline_session *session,
+                                              const stayline_request *request,
+                                              bool trusted,
+                                              stayline_attaching **out_attaching,
+                                              stayline_error **out_error);
+
+/**
+ * Takes the link, once.
+ *
+ * - `timeout_ms`: 0: does not wait; below 0: for ever.
+ * - `out_link`: yours; free it with `stayline_link_free`. NULL on `OK`: it is not there yet.
+ *
+ * Returns as `stayline_session_attach`, and `CLOSED` after it has been answered. Threads: any.
+ */
+stayline_status stayline_attaching_take(stayline_attaching *attaching,
+                                        int64_t timeout_ms,
+                                        stayline_link **out_link,
+                                        stayline_error **out_error);
+
+/**
+ * A file descriptor for event loops: readable once `stayline_attaching_take` has an answer, and from
+ * then on.
+ *
+ * - `out_fd`: lent; it lives as long as the attach.
+ *
+ * Returns `OK`, or `LIMIT_EXCEEDED` when the process has no descriptor left. Threads: any.
+ */
+stayline_status stayline_attaching_fd(const stayline_attaching *attaching,
+                                      int *out_fd,
+                                      stayline_error **out_error);
+
+/**
+ * Frees it; NULL is fine. A link that nobody has taken closes with 1006, then or when it is there.
+ * It waits for nothing.
+ *
+ * Threads: any; nobody else may be using it.
+ */
+void stayline_attaching_free(stayline_attaching *attaching);
 
 /**
  * Makes a clock.
@@ -2778,6 +2913,78 @@ stayline_notification *stayline_notifications_at(const stayline_notifications *n
  * Threads: any; nobody else may be using it.
  */
 void stayline_notifications_free(stayline_notifications *notifications);
+
+/**
+ * The name of an endpoint: `ingest`.
+ *
+ * Returns a view that lives as long as the library; none for an unknown one. Threads: any.
+ */
+stayline_view stayline_endpoint_name(int32_t endpoint);
+
+/**
+ * Reads a request of a wrapper or a subscriber, as the built-in server does.
+ *
+ * - `target`: what stands behind the method in its first line: the path and the query, such as
+ *   `/sessions/s/ingest?executionId=e`.
+ * - `headers`: may be NULL with a count of 0. Of several with one name the first counts; those
+ *   that say nothing here are passed over.
+ * - `out_request`: yours; free it with `stayline_request_free`. It keeps nothing of yours.
+ *
+ * Returns `OK`, or `INVALID_ARGUMENT`, also for what is no UTF-8 when it is decoded: answer with
+ * `stayline_error_http_status`. Threads: any.
+ */
+stayline_status stayline_request_read(stayline_view target,
+                                      const stayline_header *headers,
+                                      size_t headers_count,
+                                      stayline_request **out_request,
+                                      stayline_error **out_error);
+
+/**
+ * Reads what a request says.
+ *
+ * - `out_info`: with its `struct_size` set.
+ *
+ * Returns `OK`, or `INVALID_ARGUMENT` for NULLs and a wrong `struct_size`. Threads: any.
+ */
+stayline_status stayline_request_get(const stayline_request *request,
+                                     stayline_request_info *out_info,
+                                     stayline_error **out_error);
+
+/**
+ * Frees it; NULL is fine.
+ *
+ * Threads: any; nobody else may be using it.
+ */
+void stayline_request_free(stayline_request *request);
+
+/**
+ * Attaches the wrapper whose request this is, as `stayline_session_attach` does with what stands
+ * in it. Which session it is for is the host's word, not the path's.
+ *
+ * - `trusted`: the host has checked by itself: the request's token is not looked at.
+ * - `out_link`: yours; free it with `stayline_link_free`.
+ *
+ * Returns as `stayline_session_attach`; `INVALID_ARGUMENT` for a query without `executionId`, or,
+ * where acknowledged mode is asked for, without `producer` or `attempt`. Threads: any.
+ */
+stayline_status stayline_session_attach_request(stayline_session *session,
+                                                const stayline_request *request,
+                                                bool trusted,
+                                                stayline_link **out_link,
+                                                stayline_error **out_error);
+
+/**
+ * The subscription that a request asks for: `fromId`, `epoch`, `Last-Event-ID`, the filters, `replay`
+ * (R34). Its ticket is the host's to check. What cannot be read in it is passed over.
+ *
+ * - `out_subscription`: yours; free it with `stayline_subscription_free`.
+ *
+ * Returns as `stayline_session_subscribe`. Threads: any.
+ */
+stayline_status stayline_session_subscribe_request(const stayline_session *session,
+                                                   const stayline_request *request,
+                                                   stayline_subscription **out_subscription,
+                                                   stayline_error **out_error);
 
 /**
  * Makes a machine that has not been opened.

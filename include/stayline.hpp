@@ -36,6 +36,7 @@
 #ifndef STAYLINE_HPP
 #define STAYLINE_HPP
 
+#include <stayline/attaching.hpp>
 #include <stayline/base.hpp>
 #include <stayline/clock.hpp>
 #include <stayline/coordinator.hpp>
@@ -48,6 +49,7 @@
 #include <stayline/log.hpp>
 #include <stayline/notification.hpp>
 #include <stayline/object.hpp>
+#include <stayline/request.hpp>
 #include <stayline/sansio.hpp>
 #include <stayline/server.hpp>
 #include <stayline/session.hpp>

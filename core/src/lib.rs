@@ -54,6 +54,9 @@ pub mod log;
 #[cfg(any(feature = "server", feature = "client"))]
 pub mod net;
 // The pure modules have no clock, no randomness and no I/O: `.clippy.toml` names what is banned.
+#[doc(hidden)] // for the bindings
+pub mod pool;
+#[doc(hidden)] // for the bindings
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod protocol;
 mod seldom;
@@ -61,7 +64,6 @@ mod seldom;
 pub mod session;
 pub mod settings;
 pub mod store;
-#[doc(hidden)] // for the bindings
 pub mod threads;
 pub mod wake;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use stayline::Error;
 use stayline::coordinator::{Clock, Coordinator, Options};
 use stayline::lock::Mutex;
+use stayline::pool::Pool;
 use stayline::store::faults::{Faults, Outcome};
 use stayline::wake::Wake;
 
@@ -15,7 +16,7 @@ use crate::bell::Bell;
 use crate::boundary::{self, Guard, Object, object, required};
 use crate::clock::{self, STAYLINE_NONE, stayline_clock};
 use crate::error::{OutError, stayline_status};
-use crate::home::Home;
+use crate::home::{ATTACHES, Home};
 use crate::notification::{stayline_notification, stayline_notifications};
 use crate::server::{self, stayline_server, stayline_server_options};
 use crate::session::{Held, stayline_session};
@@ -136,6 +137,7 @@ pub extern "C" fn stayline_coordinator_open(
             location: location.to_owned(),
             faults,
             notified,
+            attaches: Pool::new("attaching a link", ATTACHES),
             servers: Mutex::new(Some(Vec::new())),
         };
         let coordinator = stayline_coordinator::boxed(&Guard::new(), Arc::new(home));

@@ -101,6 +101,12 @@ layout! {
             Latched = STAYLINE_VERDICT_LATCHED,
             AlreadyTerminal = STAYLINE_VERDICT_ALREADY_TERMINAL,
         }
+        request::stayline_endpoint {
+            Other = STAYLINE_ENDPOINT_OTHER,
+            Ingest = STAYLINE_ENDPOINT_INGEST,
+            Stream = STAYLINE_ENDPOINT_STREAM,
+            Events = STAYLINE_ENDPOINT_EVENTS,
+        }
         wrapper::stayline_wrapper_state {
             Idle = STAYLINE_WRAPPER_STATE_IDLE,
             Connecting = STAYLINE_WRAPPER_STATE_CONNECTING,
@@ -249,6 +255,17 @@ layout! {
             attempt,
             parked,
             created_at_ms,
+        }
+        request::stayline_header {
+            name,
+            value,
+        }
+        request::stayline_request_info {
+            struct_size,
+            endpoint,
+            session_id,
+            token,
+            ticket,
         }
         sansio::stayline_refused {
             struct_size,

@@ -20,6 +20,7 @@
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
 mod action;
+mod attaching;
 mod bell;
 mod boundary;
 mod callback;
@@ -40,6 +41,7 @@ mod link;
 mod log;
 mod notification;
 mod process;
+mod request;
 mod sansio;
 mod sansio_sending;
 mod sending;

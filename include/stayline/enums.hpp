@@ -75,6 +75,18 @@ enum class Authorization : std::int32_t {
     later = STAYLINE_AUTHORIZATION_LATER,
 };
 
+/// What the path of a request leads to.
+enum class Endpoint : std::int32_t {
+    /// No wrapper's and no subscriber's.
+    other = STAYLINE_ENDPOINT_OTHER,
+    /// `…/sessions/{session}/ingest`: a wrapper.
+    ingest = STAYLINE_ENDPOINT_INGEST,
+    /// `…/sessions/{session}/stream`: a subscriber on a WebSocket.
+    stream = STAYLINE_ENDPOINT_STREAM,
+    /// `…/sessions/{session}/events`: a subscriber to server-sent events.
+    events = STAYLINE_ENDPOINT_EVENTS,
+};
+
 /// The verdict on an interrupt (R11).
 enum class Verdict : std::int32_t {
     /// A link is attached: the kill goes out on it.
@@ -220,6 +232,11 @@ inline std::string_view to_string(SignalKind kind) {
 /// `allow`.
 inline std::string_view to_string(Authorization authorization) {
     return detail::text(stayline_authorization_name(static_cast<std::int32_t>(authorization)));
+}
+
+/// `ingest`.
+inline std::string_view to_string(Endpoint endpoint) {
+    return detail::text(stayline_endpoint_name(static_cast<std::int32_t>(endpoint)));
 }
 
 /// `already_terminal`.

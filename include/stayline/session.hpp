@@ -2,10 +2,12 @@
 #ifndef STAYLINE_SESSION_HPP
 #define STAYLINE_SESSION_HPP
 
+#include <stayline/attaching.hpp>
 #include <stayline/event.hpp>
 #include <stayline/execution.hpp>
 #include <stayline/lease.hpp>
 #include <stayline/link.hpp>
+#include <stayline/request.hpp>
 #include <stayline/session_snapshot.hpp>
 #include <stayline/subscription.hpp>
 
@@ -157,6 +159,23 @@ public:
         stayline_link* link = nullptr;
         detail::call(stayline_session_attach, get(), &given, &link);
         return Link(link);
+    }
+
+    /// Attaches the wrapper whose request this is, with what stands in it. Which session it is for is
+    /// the host's word, not the path's. `trusted`: the host has checked by itself, the request's token
+    /// is not looked at. Throws as above.
+    Link attach(const Request& request, bool trusted = false) {
+        stayline_link* link = nullptr;
+        detail::call(stayline_session_attach_request, get(), request.get(), trusted, &link);
+        return Link(link);
+    }
+
+    /// Begins the same and returns at once, for threads that drive sockets: a thread of the
+    /// coordinator's waits for the disk. Throws `InvalidArgument` for a request that lacks something.
+    Attaching begin_attach(const Request& request, bool trusted = false) {
+        stayline_attaching* attaching = nullptr;
+        detail::call(stayline_session_begin_attach, get(), request.get(), trusted, &attaching);
+        return Attaching(attaching);
     }
 
     /// Fails an execution through the one failure path (R7); `message` becomes its error. Returns
@@ -313,6 +332,14 @@ public:
         given.until = detail::given(options.until);
         stayline_subscription* subscription = nullptr;
         detail::call(stayline_session_subscribe, get(), &given, &subscription);
+        return Subscription(subscription);
+    }
+
+    /// The subscription that a request asks for: `fromId`, `epoch`, `Last-Event-ID`, the filters,
+    /// `replay` (R34). Its ticket is the host's to check. Throws as above.
+    Subscription subscribe(const Request& request) const {
+        stayline_subscription* subscription = nullptr;
+        detail::call(stayline_session_subscribe_request, get(), request.get(), &subscription);
         return Subscription(subscription);
     }
 

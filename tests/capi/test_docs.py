@@ -29,12 +29,11 @@ static void perform(const stayline_action_info *info, const stayline_signal *sig
     (void)info, (void)signal;
 }
 static void wait_until(int64_t deadline_ms) { (void)deadline_ms; }
-void piece(stayline_session *session, stayline_link *link, stayline_view execution_id,
-           stayline_view token, bool acknowledged, stayline_view producer, uint64_t attempt);
-void piece(stayline_session *session, stayline_link *link, stayline_view execution_id,
-           stayline_view token, bool acknowledged, stayline_view producer, uint64_t attempt) {
-(void)session, (void)link, (void)execution_id, (void)token;
-(void)acknowledged, (void)producer, (void)attempt;
+void piece(stayline_session *session, stayline_link *link, stayline_view target,
+           stayline_view authorization, stayline_view protocol);
+void piece(stayline_session *session, stayline_link *link, stayline_view target,
+           stayline_view authorization, stayline_view protocol) {
+(void)session, (void)link, (void)target, (void)authorization, (void)protocol;
 {
 %s
 }

@@ -18,6 +18,7 @@ _RUST_SOURCES = [
     "core/src/coordinator",
     "core/src/wrapper",
     "core/src/net/client",
+    "core/src/net/request.rs",
     "core/src/net/server",
     "core/src/settings.rs",
     "core/src/error.rs",
@@ -25,7 +26,7 @@ _RUST_SOURCES = [
 ]
 _RUST_TYPES = {
     "Coordinator", "Session", "Link", "Subscription", "Watch", "ManualClock", "Metrics", "Record",
-    "Server", "Settings", "Error", "Faults",
+    "Server", "Settings", "Error", "Faults", "Request",
 }  # fmt: skip
 
 

@@ -192,8 +192,7 @@ impl Link {
 
     /// For threads that drive sockets: whatever is handed over is committed by another thread, where
     /// a commit costs no I/O, too.
-    #[cfg(feature = "server")]
-    pub(crate) fn led_elsewhere(mut self) -> Link {
+    pub fn led_elsewhere(mut self) -> Link {
         self.is_led_elsewhere = true;
         self
     }

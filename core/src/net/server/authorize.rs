@@ -15,9 +15,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::pool::Pool;
 use crate::elapsed::elapsed_ms;
 use crate::lock::Mutex;
+use crate::pool::Pool;
 use crate::seldom::{LeftOut, Seldom};
 
 /// What a host says about a wrapper that wants to attach (R25).

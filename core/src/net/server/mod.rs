@@ -19,7 +19,7 @@
 //! A slow peer slows nobody else. A slow subscriber is a cursor that stands still; a wrapper that
 //! sends faster than commits go is not read until they have caught up. Waiting for a commit and
 //! reading the store happen on threads that no socket needs, and that do not wait for each other
-//! (`pool`).
+//! (`pools`).
 //!
 //! Whatever a peer can make the server keep has a bound (`limits`): sockets (`door`), requests with
 //! their bodies and answers (`front`, `budget`, `transport`), what waits to be written to a link or
@@ -43,7 +43,7 @@ mod link;
 mod listener;
 mod metrics;
 mod parameters;
-mod pool;
+mod pools;
 mod pull;
 mod renewal;
 mod reply;
@@ -76,7 +76,7 @@ use door::Door;
 use held::Held;
 use lifetime::{Lifetime, Phase};
 use listener::Listener;
-use pool::Pools;
+use pools::Pools;
 use turns::Turns;
 
 pub use authorize::{Authorization, Authorize};
