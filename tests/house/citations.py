@@ -30,8 +30,8 @@ FOREIGN = {"package-lock.json", "CHANGELOG.md", "rules-tested.md"}
 HEAD = """\
 # Which tests hold which rule
 
-Written by `make docs` from what cites the number of a rule; a test sees to it that each rule that is
-built is cited by one. Scenario files are run in four languages and in both stores.
+Written by `make docs` from what cites the number of a rule; a test sees to it that each rule that
+is built is cited by one. Scenario files are run in four languages and in both stores.
 
 | rule | tests and scenarios that cite it |
 | --- | --- |
