@@ -111,6 +111,12 @@ SAME(STAYLINE_VERDICT_SENT, 1);
 SAME(STAYLINE_VERDICT_LATCHED, 2);
 SAME(STAYLINE_VERDICT_ALREADY_TERMINAL, 3);
 
+SAME(sizeof(stayline_endpoint), 4);
+SAME(STAYLINE_ENDPOINT_OTHER, 0);
+SAME(STAYLINE_ENDPOINT_INGEST, 1);
+SAME(STAYLINE_ENDPOINT_STREAM, 2);
+SAME(STAYLINE_ENDPOINT_EVENTS, 3);
+
 SAME(sizeof(stayline_wrapper_state), 4);
 SAME(STAYLINE_WRAPPER_STATE_IDLE, 0);
 SAME(STAYLINE_WRAPPER_STATE_CONNECTING, 1);
@@ -365,6 +371,24 @@ SAME(offsetof(stayline_notification_info, parked), 116);
 SAME(SIZE(stayline_notification_info, parked), 1);
 SAME(offsetof(stayline_notification_info, created_at_ms), 120);
 SAME(SIZE(stayline_notification_info, created_at_ms), 8);
+
+SAME(sizeof(stayline_header), 32);
+SAME(offsetof(stayline_header, name), 0);
+SAME(SIZE(stayline_header, name), 16);
+SAME(offsetof(stayline_header, value), 16);
+SAME(SIZE(stayline_header, value), 16);
+
+SAME(sizeof(stayline_request_info), 64);
+SAME(offsetof(stayline_request_info, struct_size), 0);
+SAME(SIZE(stayline_request_info, struct_size), 8);
+SAME(offsetof(stayline_request_info, endpoint), 8);
+SAME(SIZE(stayline_request_info, endpoint), 4);
+SAME(offsetof(stayline_request_info, session_id), 16);
+SAME(SIZE(stayline_request_info, session_id), 16);
+SAME(offsetof(stayline_request_info, token), 32);
+SAME(SIZE(stayline_request_info, token), 16);
+SAME(offsetof(stayline_request_info, ticket), 48);
+SAME(SIZE(stayline_request_info, ticket), 16);
 
 SAME(sizeof(stayline_refused), 72);
 SAME(offsetof(stayline_refused, struct_size), 0);
