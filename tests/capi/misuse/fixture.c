@@ -16,6 +16,11 @@ static void make_session(void) {
     made.session = session_of(made.coordinator, "session");
     made.execution = start(made.session, "execution");
     made.link = attach(made.session, "execution");
+    EXPECT(OK, stayline_request_read(text("/sessions/s/ingest?executionId=execution"), NULL, 0,
+                                     &made.request, NULL));
+    /* Without a token, so that it takes the link from nobody. */
+    EXPECT(OK, stayline_session_begin_attach(made.session, made.request, false, &made.attaching,
+                                             NULL));
     /* Not a frame: that is answered. */
     EXPECT(OK, stayline_link_receive(made.link, text("nonsense"), NULL));
     EXPECT(OK, stayline_link_next_output(made.link, PATIENCE_MS, &made.output, NULL));
@@ -88,6 +93,8 @@ void objects_free(void) {
     stayline_execution_free(made.execution);
     stayline_executions_free(made.executions);
     stayline_lease_free(made.lease);
+    stayline_attaching_free(made.attaching);
+    stayline_request_free(made.request);
     stayline_link_free(made.link);
     stayline_notification_free(made.notification);
     stayline_notifications_free(made.notifications);

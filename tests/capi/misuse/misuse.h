@@ -104,6 +104,8 @@ typedef struct {
     stayline_executions *executions;
     stayline_lease *lease;
     stayline_link *link;
+    stayline_request *request;
+    stayline_attaching *attaching;
     stayline_notification *notification;
     stayline_notifications *notifications;
     stayline_output *output;
