@@ -109,7 +109,8 @@ $(CARGO_C_STAMP):
 	@mkdir -p $(STAMPS) && touch $@
 
 CAPI_PACKAGES := pkg-config cmake g++ clang libclang-rt-14-dev valgrind libcjson-dev \
-	nlohmann-json3-dev libboost-dev libsqlite3-dev libwebsockets-dev abigail-tools doxygen
+	nlohmann-json3-dev libboost-dev libsqlite3-dev libssl-dev libuv1-dev libwebsockets-dev \
+	abigail-tools doxygen
 $(STAMPS)/capi-packages: tests/capi/packages.sh
 	@bash $< "testing the C library" $(CAPI_PACKAGES)
 	@mkdir -p $(STAMPS) && touch $@
