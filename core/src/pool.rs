@@ -7,8 +7,10 @@
 //! and end when there is none. Where no thread can be made, that is told to whoever asked; it
 //! harms nobody else.
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
@@ -120,7 +122,6 @@ impl Pool {
         let ended = std::mem::take(&mut queue.ended);
         drop(queue);
         for thread in ended {
-            // A job's panic is told where it was asked for.
             let _ = thread.join();
         }
     }
@@ -142,7 +143,15 @@ impl Inner {
             if let Some(job) = queue.jobs.pop_front() {
                 queue.working += 1;
                 drop(queue);
-                job(&|| self.queue.lock().working -= 1);
+                let is_finished = Cell::new(false);
+                let finish = || {
+                    if !is_finished.replace(true) {
+                        self.queue.lock().working -= 1;
+                    }
+                };
+                // Whoever asked is told by the job. One that panics takes no thread along.
+                let _ = catch_unwind(AssertUnwindSafe(|| job(&finish)));
+                finish();
                 queue = self.queue.lock();
                 continue;
             }

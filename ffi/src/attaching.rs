@@ -2,10 +2,11 @@
 
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use stayline::Error;
-use stayline::coordinator::{AttachOptions, AttachRefusal, Credential, Link};
+use stayline::coordinator::{AttachRefusal, Link};
 use stayline::lock::Mutex;
 use stayline::wake::Wake;
 
@@ -50,11 +51,8 @@ impl Made {
             *stage = Stage::Made(result);
             drop(stage);
             self.bell.wake();
-        } else {
-            drop(stage);
-            // Nobody wants it: the link closes with 1006, here, where a commit may be waited for.
-            drop(result);
         }
+        // Otherwise nobody wants it: the link closes with 1006.
     }
 
     fn look(&self) -> Result<Option<Link>, Failure> {
@@ -72,15 +70,9 @@ impl Made {
 
 impl Drop for Attaching {
     fn drop(&mut self) {
+        // A link that nobody has taken closes; the commit is made by another thread.
         let unwanted = std::mem::replace(&mut *self.made.stage.lock(), Stage::Over);
-        if matches!(unwanted, Stage::Made(Ok(_))) {
-            // Closing a link is a commit, which the caller's thread must not wait for. Without room
-            // for it there it is done here.
-            let _ = self.held.home.attaches.push(Box::new(move |finished: &dyn Fn()| {
-                drop(unwanted);
-                finished();
-            }));
-        }
+        drop(unwanted);
     }
 }
 
@@ -104,13 +96,14 @@ pub extern "C" fn stayline_session_begin_attach(
     let out_attaching = required(out_attaching, "out_attaching");
     boundary::on_guarded(session, out_error, |guard, held| {
         let out_attaching = out_attaching?;
-        let asked = request::read(request)?.attach()?;
-        let credential = if trusted { Credential::Trusted } else { asked.credential };
-        let options = AttachOptions { credential, ..asked };
+        let options = request::asked(request, trusted)?;
         let made = Arc::new(Made::default());
         let (own, session) = (Arc::clone(&made), held.core.clone());
         held.home.attaches.push(Box::new(move |finished: &dyn Fn()| {
-            let result = session.attach_or_refuse(options).map(Link::led_elsewhere);
+            let attach = || session.attach_or_refuse(options).map(Link::led_elsewhere);
+            let result = catch_unwind(AssertUnwindSafe(attach)).unwrap_or_else(|panic| {
+                Err(AttachRefusal { error: boundary::panicked(&*panic), is_final: false })
+            });
             finished();
             own.set(result);
         }))?;

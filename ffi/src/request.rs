@@ -163,9 +163,7 @@ pub extern "C" fn stayline_session_attach_request(
     let out_link = required(out_link, "out_link");
     boundary::on_guarded(session, out_error, |guard, held| {
         let out_link = out_link?;
-        let asked = read(request)?.attach()?;
-        let credential = if trusted { Credential::Trusted } else { asked.credential };
-        let link = held.core.attach_or_refuse(AttachOptions { credential, ..asked })?;
+        let link = held.core.attach_or_refuse(asked(request, trusted)?)?;
         out_link.set(Some(stayline_link::of(guard, held, link)));
         Ok(())
     })
@@ -193,7 +191,19 @@ pub extern "C" fn stayline_session_subscribe_request(
     })
 }
 
+/// What a wrapper asks for; where the host has checked by itself, its token is not looked at.
+pub(crate) fn asked(
+    request: Option<&stayline_request>,
+    trusted: bool,
+) -> Result<AttachOptions, Error> {
+    let mut asked = read(request)?.attach()?;
+    if trusted {
+        asked.credential = Credential::Trusted;
+    }
+    Ok(asked)
+}
+
 /// What was read before.
-pub(crate) fn read(request: Option<&stayline_request>) -> Result<Request, Error> {
+fn read(request: Option<&stayline_request>) -> Result<Request, Error> {
     boundary::copied(request, Request::clone)?.ok_or_else(|| Error::invalid("the request is NULL"))
 }

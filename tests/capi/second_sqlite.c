@@ -33,7 +33,9 @@ static void check(stayline_status status, stayline_error *const *error)
 {
     if (status == STAYLINE_STATUS_OK)
         return;
-    tell("failed", stayline_error_message(*error).data);
+    char text[500];
+    snprintf(text, sizeof text, "%.*s", STAYLINE_ARG(stayline_error_message(*error)));
+    tell("failed", text);
     _exit(1);
 }
 

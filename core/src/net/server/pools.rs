@@ -106,6 +106,19 @@ mod tests {
     }
 
     #[test]
+    fn a_job_that_panics_takes_no_thread_along() {
+        let pool = Pool::new("panicking", 1);
+        for _ in 0..3 {
+            pool.push(Box::new(|_| std::panic::panic_any("on purpose"))).unwrap();
+        }
+        let (tell, told) = mpsc::channel();
+        pool.push(Box::new(move |_| tell.send(()).unwrap())).unwrap();
+        told.recv_timeout(Duration::from_secs(30)).expect("the only thread goes on");
+        pool.close();
+        assert_eq!(pool.threads(), 0);
+    }
+
+    #[test]
     fn closing_waits_for_threads_without_work_and_for_no_others() {
         let pool = Arc::new(Pool::new("waiting", 4));
         let (begin, begun) = mpsc::channel();
